@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Checks that say what was compared, with which values, and errno.
+ *
+ * EXPECT_* go on after a failure, ASSERT_* leave the test (in a worker
+ * process: end the worker, which its parent notices). Use them on the main
+ * thread only: threads hand their results back.
+ */
+#ifndef REVPIN_CHECK_H
+#define REVPIN_CHECK_H
+
+#include <errno.h>
+#include <stdbool.h>
+
+bool check_result(bool ok, bool fatal, const char *file, int line, int err,
+		  const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+/* From now on failures end this process with status 1 when they are fatal. */
+void check_in_worker(const char *name);
+/* In a worker: has any check failed? */
+bool check_worker_failed(void);
+
+#define CHECK_CMP(fatal, a, op, b) ({					\
+	errno = 0;							\
+	long long a_ = (long long)(a);					\
+	int e_ = errno;							\
+	long long b_ = (long long)(b);					\
+	check_result(a_ op b_, fatal, __FILE__, __LINE__, e_,		\
+		     "%s %s %s: %lld (%#llx) against %lld (%#llx)",	\
+		     #a, #op, #b, a_, (unsigned long long)a_,		\
+		     b_, (unsigned long long)b_); })
+
+#define CHECK_TRUE(fatal, a, ...) ({					\
+	errno = 0;							\
+	bool a_ = !!(a);						\
+	check_result(a_, fatal, __FILE__, __LINE__, errno,		\
+		     #a ": false" __VA_ARGS__); })
+
+#define EXPECT_EQ(a, b)	CHECK_CMP(false, a, ==, b)
+#define EXPECT_NE(a, b)	CHECK_CMP(false, a, !=, b)
+#define EXPECT_LE(a, b)	CHECK_CMP(false, a, <=, b)
+#define EXPECT_GE(a, b)	CHECK_CMP(false, a, >=, b)
+#define EXPECT_TRUE(a, ...)	CHECK_TRUE(false, a, ##__VA_ARGS__)
+#define ASSERT_EQ(a, b)	CHECK_CMP(true, a, ==, b)
+#define ASSERT_NE(a, b)	CHECK_CMP(true, a, !=, b)
+#define ASSERT_LE(a, b)	CHECK_CMP(true, a, <=, b)
+#define ASSERT_GE(a, b)	CHECK_CMP(true, a, >=, b)
+#define ASSERT_TRUE(a, ...)	CHECK_TRUE(true, a, ##__VA_ARGS__)
+
+/* An errno-style result: 0 or the errno that is expected. */
+#define EXPECT_ERRNO(a, want)	CHECK_CMP(false, a, ==, want)
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef REVPIN_CLOCK_H
+#define REVPIN_CLOCK_H
+
+/* Seconds since the guest booted. */
+double clock_now(void);
+void clock_sleep_ms(unsigned int ms);
+/*
+ * How many times longer things may take on this kernel than on the plain one:
+ * the debug kernel (KASAN, lockdep, emulated CPU) says so in its release.
+ */
+double clock_scale(void);
+
+#endif
