@@ -30,8 +30,8 @@ bool check_worker_failed(void);
 		     #a, #op, #b, a_, (unsigned long long)a_,		\
 		     b_, (unsigned long long)b_); })
 
+/* errno may be an older one here: what is checked often was a call before. */
 #define CHECK_TRUE(fatal, a, ...) ({					\
-	errno = 0;							\
 	bool a_ = !!(a);						\
 	check_result(a_, fatal, __FILE__, __LINE__, errno,		\
 		     #a ": false" __VA_ARGS__); })

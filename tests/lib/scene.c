@@ -46,6 +46,11 @@ static void abandon_scenes(void)
 
 		if (!s->open)
 			continue;
+		/*
+		 * The queues are mapped from the context's file and keep it
+		 * alive: they go first.
+		 */
+		rdma_pair_destroy(&s->pair);
 		if (s->rdma.ctx)
 			ibv_close_device(s->rdma.ctx);
 		if (s->buf)
@@ -132,6 +137,11 @@ void scene_close(struct scene *s)
 	EXPECT_EQ(rdma_close(&s->rdma), 0);
 	EXPECT_EQ(account_pinned(getpid()), s->pinned);
 	memset(s, 0, sizeof(*s));
+}
+
+struct scene *scene_at(int i)
+{
+	return &scenes[i];
 }
 
 struct rdma_op scene_op(const struct scene *s, enum ibv_wr_opcode opcode,

@@ -46,6 +46,8 @@ struct scene *scene_open(size_t pages, unsigned int access);
 /* The same without that MR. */
 struct scene *scene_open_bare(size_t pages);
 void scene_close(struct scene *s);
+/* The i-th open scene: for a worker that inherited it. */
+struct scene *scene_at(int i);
 
 /*
  * Posts about n work requests that must fail, as they should; returns how

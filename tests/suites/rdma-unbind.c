@@ -1,0 +1,733 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Unbinding the provider's driver under MRs, one situation a test. What has
+ * to hold afterwards is in scene_aftermath(), for all of them.
+ */
+#include "account.h"
+#include "check.h"
+#include "clock.h"
+#include "keys.h"
+#include "load.h"
+#include "scene.h"
+#include "tap.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_PROCS 8
+
+static void idle(void)
+{
+	struct scene *s = scene_open(4, 0);
+	long with_buf = account_pinned(getpid()) - 16;
+	struct unbind u;
+
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	EXPECT_TRUE(mem_is_gone(s->area));
+	/* the pin is gone with the revoke, not only with ibv_dereg_mr() */
+	EXPECT_EQ(account_pinned(getpid()), with_buf);
+	scene_aftermath(&u, &s->observer, scene_attack_mr, s, 32);
+	EXPECT_EQ(account_pinned(getpid()), with_buf);
+	scene_close(s);
+}
+
+/* The key of a revoked MR belongs to it until it is deregistered. */
+static void key_stays_reserved(void)
+{
+	struct scene *s = scene_open(1, 0);
+	uint32_t index = s->mr->rkey >> 8;
+	struct ibv_mr *others[256];
+	int i;
+
+	scene_unbind(&s->observer, scene_attack_mr, s, 4);
+	for (i = 0; i < 256; i++) {
+		others[i] = ibv_reg_mr(s->rdma.pd, s->buf, PAGE, RDMA_ALL);
+		ASSERT_TRUE(others[i]);
+		if (others[i]->rkey >> 8 == index)
+			break;
+	}
+	EXPECT_EQ(i, 256);
+	EXPECT_EQ(scene_attack_mr(s, 4), 4);
+	while (i--)
+		EXPECT_EQ(ibv_dereg_mr(others[i]), 0);
+	scene_close(s);
+}
+
+/* Every key case on the revoked MR, in one process and one unbind. */
+static void every_opcode_fails(void)
+{
+	struct scene *s = scene_open(1, 0);
+	struct key_trial t = {
+		.rdma = &s->rdma, .pair = &s->pair,
+		.addr = (uintptr_t)s->area,
+		.lkey = s->mr->lkey, .rkey = s->mr->rkey,
+		.good_addr = (uintptr_t)s->buf,
+		.good_lkey = s->buf_mr->lkey, .good_rkey = s->buf_mr->rkey,
+	};
+	struct key_result r;
+	struct unbind u;
+	int i, err;
+
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	ASSERT_EQ(observer_snapshot(&s->observer), 0);
+	for (i = 0; i < nr_key_cases; i++) {
+		const struct key_case *c = &key_cases[i];
+
+		ASSERT_EQ(rdma_pair_connect(&s->rdma, &s->pair), 0);
+		err = key_case_run(&t, c, &r);
+		if (err == -EOPNOTSUPP)
+			continue;
+		EXPECT_EQ(err, 0);
+		EXPECT_EQ(r.sender, c->sender);
+		EXPECT_EQ(r.receiver, c->receiver);
+		if (tap_failed()) {
+			tap_note("case: %s, %s key, %u bytes",
+				 rdma_opcode(c->opcode), key_side_name(c->side),
+				 c->len);
+			break;
+		}
+	}
+	EXPECT_EQ(observer_changed(&s->observer), 0);
+	scene_aftermath(&u, &s->observer, scene_attack_mr, s, 4);
+	scene_close(s);
+}
+
+/* Several loads at once, as one attack. */
+struct fleet {
+	struct load *load[MAX_PROCS];
+	int n;
+};
+
+static unsigned int attack_fleet(void *arg, unsigned int n)
+{
+	struct fleet *f = arg;
+	unsigned int got, least = ~0u;
+	int i;
+
+	for (i = 0; i < f->n; i++)
+		f->load[i]->after_unbind = true;
+	for (i = 0; i < f->n; i++) {
+		got = load_wait_failed(f->load[i], n);
+		if (got < least)
+			least = got;
+	}
+	return least;
+}
+
+/*
+ * mrs MRs in procs processes, over as many pages each or fewer. All of their
+ * pages and guards are watched.
+ */
+static void fleet_unbind(int procs, unsigned int mrs, unsigned int pages,
+			 bool overlap, bool idle_before, unsigned int n)
+{
+	struct fleet f = { .n = procs };
+	struct unbind u;
+	char name[16];
+	int i;
+
+	for (i = 0; i < procs; i++) {
+		f.load[i] = load_new(mrs / (unsigned int)procs, pages);
+		f.load[i]->overlap = overlap;
+		f.load[i]->idle = idle_before;
+		snprintf(name, sizeof(name), "load%d", i);
+		ASSERT_TRUE(load_start(f.load[i], name));
+	}
+	if (!idle_before)
+		for (i = 0; i < procs; i++)
+			EXPECT_TRUE(load_wait_good(f.load[i], 20));
+
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	for (i = 0; i < procs; i++) {
+		f.load[i]->after_unbind = true;
+		EXPECT_EQ(account_pinned(f.load[i]->worker.pid),
+			  f.load[i]->pinned_before);
+		ASSERT_EQ(observer_snapshot(&f.load[i]->observer), 0);
+	}
+	EXPECT_GE(attack_fleet(&f, n), n);
+	for (i = 0; i < procs; i++) {
+		EXPECT_EQ(observer_changed(&f.load[i]->observer), 0);
+		observer_close(&f.load[i]->observer);
+	}
+	tap_note("%d processes with %u MRs each", procs, mrs / (unsigned int)procs);
+	scene_aftermath(&u, NULL, attack_fleet, &f, 0);
+	for (i = 0; i < procs; i++)
+		load_stop(f.load[i]);
+}
+
+static void under_traffic(void)
+{
+	fleet_unbind(1, 4, 4, false, false, 200);
+}
+
+static void under_traffic_8_processes(void)
+{
+	fleet_unbind(8, 32, 4, false, false, 20);
+}
+
+static void mrs_1_in_1(void)
+{
+	fleet_unbind(1, 1, 1, false, true, 16);
+}
+
+static void mrs_8_in_1(void)
+{
+	fleet_unbind(1, 8, 8, false, true, 16);
+}
+
+static void mrs_8_in_2(void)
+{
+	fleet_unbind(2, 8, 4, false, true, 8);
+}
+
+static void mrs_64_in_1(void)
+{
+	fleet_unbind(1, 64, 64, false, true, 64);
+}
+
+static void mrs_64_in_2(void)
+{
+	fleet_unbind(2, 64, 32, false, true, 32);
+}
+
+static void mrs_256_in_1(void)
+{
+	fleet_unbind(1, 256, 64, false, true, 256);
+}
+
+static void mrs_256_in_8(void)
+{
+	fleet_unbind(8, 256, 32, false, true, 32);
+}
+
+static void overlapping(void)
+{
+	fleet_unbind(2, 48, 6, true, false, 24);
+}
+
+/* One process after the other takes its turn: nothing is left of the first. */
+static void again_and_again(void)
+{
+	int i;
+
+	for (i = 0; i < 4 && !tap_failed(); i++)
+		fleet_unbind(1, 2, 2, false, false, 8);
+}
+
+/* An MR over ordinary, P2P and ordinary pages dies whole; one over RAM lives. */
+struct mixed {
+	struct scene *s;
+	struct ibv_mr *mr;
+	unsigned char *ram;
+};
+
+static unsigned int attack_mixed(void *arg, unsigned int n)
+{
+	struct mixed *m = arg;
+	struct rdma_op op = scene_op(m->s, IBV_WR_RDMA_WRITE, 64);
+	unsigned int i, failed = 0;
+
+	op.rkey = m->mr->rkey;
+	op.raddr = (uintptr_t)m->ram;
+	for (i = 0; i < n; i++) {
+		mem_fill(m->s->buf, 64, i);
+		if (!EXPECT_EQ(rdma_pair_connect(&m->s->rdma, &m->s->pair), 0) ||
+		    !EXPECT_EQ(rdma_run(&m->s->pair.end[0], &op),
+			       IBV_WC_REM_ACCESS_ERR))
+			break;
+		failed++;
+	}
+	return failed;
+}
+
+static void spans_p2p_and_ram(void)
+{
+	struct scene *s = scene_open(1, 0);
+	long before = account_pinned(getpid());
+	size_t len = 3 * PAGE;
+	struct mixed m = { .s = s };
+	struct ibv_mr *ram_mr;
+	struct rdma_op op;
+	struct unbind u;
+
+	m.ram = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(m.ram != MAP_FAILED);
+	ASSERT_TRUE(p2pmem_mmap(&scene_provider, m.ram + PAGE, PAGE,
+				MAP_SHARED | MAP_FIXED, 0));
+	mem_fill(m.ram, PAGE, 1);
+	mem_fill(m.ram + 2 * PAGE, PAGE, 2);
+	m.mr = ibv_reg_mr(s->rdma.pd, m.ram, len, RDMA_ALL);
+	ASSERT_TRUE(m.mr);
+	EXPECT_EQ(account_pinned(getpid()), before + 12);
+	ram_mr = ibv_reg_mr(s->rdma.pd, m.ram, PAGE, RDMA_ALL);
+	ASSERT_TRUE(ram_mr);
+
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	/* all three pages of the first, and the scene's own MR; the last stays */
+	EXPECT_EQ(account_pinned(getpid()), before - 4 + 4);
+	scene_aftermath(&u, &s->observer, attack_mixed, &m, 8);
+	EXPECT_EQ(mem_differs(m.ram, PAGE, 1), 0);
+	EXPECT_EQ(mem_differs(m.ram + 2 * PAGE, PAGE, 2), 0);
+	EXPECT_TRUE(mem_is_gone(m.ram + PAGE));
+
+	op = scene_op(s, IBV_WR_RDMA_WRITE, 64);
+	op.rkey = ram_mr->rkey;
+	op.raddr = (uintptr_t)m.ram;
+	EXPECT_EQ(rdma_pair_connect(&s->rdma, &s->pair), 0);
+	EXPECT_EQ(rdma_run(&s->pair.end[0], &op), IBV_WC_SUCCESS);
+	EXPECT_EQ(memcmp(m.ram, s->buf, 64), 0);
+	EXPECT_EQ(ibv_dereg_mr(m.mr), 0);
+	EXPECT_EQ(ibv_dereg_mr(ram_mr), 0);
+	munmap(m.ram, len);
+	scene_close(s);
+}
+
+/* Memory windows */
+struct window {
+	struct scene *s;
+	struct ibv_mw *mw;
+	uint32_t rkey;
+};
+
+static int bind_window(struct window *w, enum ibv_mw_type type)
+{
+	struct rdma_qp *q = &w->s->pair.end[1];
+	struct ibv_mw_bind bind = {
+		.send_flags = IBV_SEND_SIGNALED,
+		.bind_info = {
+			.mr = w->s->mr,
+			.addr = (uintptr_t)w->s->area,
+			.length = w->s->len,
+			.mw_access_flags = IBV_ACCESS_REMOTE_WRITE |
+					   IBV_ACCESS_REMOTE_READ,
+		},
+	};
+	struct rdma_op op = {
+		.opcode = IBV_WR_BIND_MW,
+		.mw = w->mw,
+		.mw_mr = w->s->mr,
+		.raddr = (uintptr_t)w->s->area,
+		.len = (uint32_t)w->s->len,
+		.rkey = ibv_inc_rkey(w->mw->rkey),
+		.mw_access = bind.bind_info.mw_access_flags,
+	};
+	struct ibv_wc wc;
+	int err;
+
+	if (type == IBV_MW_TYPE_1) {
+		err = -ibv_bind_mw(q->qp, w->mw, &bind);
+		if (!err)
+			err = rdma_poll(q, &wc, 10);
+		if (!err)
+			err = (int)wc.status;
+		w->rkey = w->mw->rkey;
+		return err;
+	}
+	err = rdma_run(q, &op);
+	w->rkey = op.rkey;
+	return err;
+}
+
+static int write_window(struct window *w)
+{
+	struct rdma_op op = scene_op(w->s, IBV_WR_RDMA_WRITE, 64);
+
+	op.rkey = w->rkey;
+	return rdma_run(&w->s->pair.end[0], &op);
+}
+
+static unsigned int attack_window(void *arg, unsigned int n)
+{
+	struct window *w = arg;
+	unsigned int i, failed = 0;
+
+	for (i = 0; i < n; i++) {
+		mem_fill(w->s->buf, 64, i);
+		if (!EXPECT_EQ(rdma_pair_connect(&w->s->rdma, &w->s->pair), 0) ||
+		    !EXPECT_EQ(write_window(w), IBV_WC_REM_ACCESS_ERR))
+			break;
+		failed++;
+	}
+	return failed;
+}
+
+static void window_bound(enum ibv_mw_type type)
+{
+	struct scene *s = scene_open(1, IBV_ACCESS_MW_BIND);
+	struct window w = { .s = s }, late = { .s = s };
+	struct unbind u;
+
+	w.mw = ibv_alloc_mw(s->rdma.pd, type);
+	if (!w.mw) {
+		int err = errno;
+
+		scene_close(s);
+		TAP_SKIP("no memory windows of this type: %s", strerror(err));
+	}
+	late.mw = ibv_alloc_mw(s->rdma.pd, type);
+	ASSERT_TRUE(late.mw);
+	ASSERT_EQ(bind_window(&w, type), IBV_WC_SUCCESS);
+	EXPECT_EQ(write_window(&w), IBV_WC_SUCCESS);
+	EXPECT_EQ(memcmp(s->area, s->buf, 64), 0);
+
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	/* the connection has not failed yet: the window itself must refuse */
+	EXPECT_EQ(write_window(&w), IBV_WC_REM_ACCESS_ERR);
+	EXPECT_EQ(rdma_pair_connect(&s->rdma, &s->pair), 0);
+	EXPECT_EQ(bind_window(&late, type), IBV_WC_MW_BIND_ERR);
+	scene_aftermath(&u, &s->observer, attack_window, &w, 16);
+
+	EXPECT_EQ(rdma_pair_connect(&s->rdma, &s->pair), 0);
+	EXPECT_EQ(bind_window(&late, type), IBV_WC_MW_BIND_ERR);
+	/* a window keeps its MR from being deregistered, revoked or not */
+	EXPECT_EQ(ibv_dereg_mr(s->mr), EINVAL);
+	EXPECT_EQ(ibv_dealloc_mw(w.mw), 0);
+	EXPECT_EQ(ibv_dealloc_mw(late.mw), 0);
+	scene_close(s);
+}
+
+static void window_type_1(void)
+{
+	window_bound(IBV_MW_TYPE_1);
+}
+
+static void window_type_2(void)
+{
+	window_bound(IBV_MW_TYPE_2);
+}
+
+/* Nothing of the mapping is left when the revoke comes. */
+static void after_munmap(void)
+{
+	struct scene *s = scene_open(4, 0);
+	unsigned long long left;
+	struct rdma_op op;
+
+	munmap(s->map, s->map_len);
+	s->map = NULL;
+	ASSERT_EQ(provider_available(&scene_provider, &left), 0);
+	/* the guards went back, the pinned pages did not */
+	EXPECT_EQ(scene_provider.available - left, s->len);
+	op = scene_op(s, IBV_WR_RDMA_WRITE, 64);
+	EXPECT_EQ(rdma_run(&s->pair.end[0], &op), IBV_WC_SUCCESS);
+	scene_unbind(&s->observer, scene_attack_mr, s, 16);
+	scene_close(s);
+}
+
+static int fork_child(int fd, void *arg)
+{
+	struct scene *s = arg;
+
+	EXPECT_TRUE(!mem_is_gone(s->area));
+	ASSERT_TRUE(worker_tell(fd, 'r'));
+	ASSERT_TRUE(worker_hear(fd, 'u', 30));
+	EXPECT_TRUE(mem_is_gone(s->area));
+	EXPECT_TRUE(mem_is_gone(s->map));
+	return 0;
+}
+
+/* The child has the mapping too, and the file descriptor of the context. */
+static void after_fork(void)
+{
+	struct scene *s = scene_open(2, 0);
+	struct worker w;
+	struct unbind u;
+
+	ASSERT_EQ(worker_start(&w, "child", fork_child, s), 0);
+	ASSERT_TRUE(worker_hear(w.fd, 'r', 10));
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	EXPECT_TRUE(worker_tell(w.fd, 'u'));
+	EXPECT_EQ(worker_join(&w, 10), 0);
+	EXPECT_TRUE(mem_is_gone(s->area));
+	scene_aftermath(&u, &s->observer, scene_attack_mr, s, 16);
+	scene_close(s);
+}
+
+/*
+ * The owner dies, but a child of it has inherited the context: the MR lives on
+ * with nobody's mm behind it, until the child goes too.
+ */
+struct legacy {
+	struct observer observer;
+	struct rdma_op op;		/* that the child tries */
+	volatile bool unbound, stop;
+	volatile uint64_t good, failed, odd;
+	volatile bool gone, ended;
+};
+
+static int heir_main(int fd, void *arg)
+{
+	struct legacy *l = arg;
+	struct scene *s = scene_at(0);
+	int status;
+
+	prctl(PR_SET_PDEATHSIG, 0);
+	ASSERT_TRUE(worker_tell(fd, 'r'));
+	while (!l->stop) {
+		bool before = l->unbound;
+
+		status = rdma_run(&s->pair.end[0], &l->op);
+		if (status == IBV_WC_SUCCESS && !before) {
+			l->good++;
+			continue;
+		}
+		if (status == IBV_WC_REM_ACCESS_ERR)
+			l->failed++;
+		else
+			l->odd++;
+		if (rdma_pair_connect(&s->rdma, &s->pair))
+			l->odd++;
+	}
+	l->gone = mem_is_gone(s->area);
+	l->ended = true;
+	return 0;
+}
+
+static int forking_owner(int fd, void *arg)
+{
+	struct legacy *l = arg;
+	struct scene *s = scene_open(2, 0);
+	struct worker w;
+
+	l->observer = s->observer;
+	l->op = scene_op(s, IBV_WR_RDMA_WRITE, 64);
+	ASSERT_EQ(worker_start(&w, "heir", heir_main, l), 0);
+	ASSERT_TRUE(worker_hear(w.fd, 'r', 10));
+	ASSERT_TRUE(worker_tell(fd, 'r'));
+	ASSERT_TRUE(worker_hear(fd, 'x', 30));
+	_exit(0);
+}
+
+static unsigned int attack_legacy(void *arg, unsigned int n)
+{
+	struct legacy *l = arg;
+	uint64_t before = l->failed;
+	double end = clock_now() + 10 * clock_scale();
+
+	l->unbound = true;
+	while (l->failed < before + n && clock_now() < end)
+		clock_sleep_ms(1);
+	return (unsigned int)(l->failed - before);
+}
+
+static void owner_exits_child_stays(void)
+{
+	struct legacy *l = worker_shared(sizeof(*l));
+	struct worker w;
+	double end;
+
+	ASSERT_TRUE(l);
+	ASSERT_EQ(worker_start(&w, "owner", forking_owner, l), 0);
+	ASSERT_TRUE(worker_hear(w.fd, 'r', 20));
+	EXPECT_TRUE(worker_tell(w.fd, 'x'));
+	EXPECT_EQ(worker_join(&w, 10), 0);
+	EXPECT_EQ(l->failed, 0);
+	scene_unbind(&l->observer, attack_legacy, l, 16);
+	EXPECT_GE(l->good, 1);
+	EXPECT_EQ(l->odd, 0);
+	l->stop = true;
+	end = clock_now() + 10 * clock_scale();
+	while (!l->ended && clock_now() < end)
+		clock_sleep_ms(1);
+	EXPECT_TRUE(l->ended);
+	EXPECT_TRUE(l->gone);
+	worker_unshare(l, sizeof(*l));
+}
+
+static void after_owner_exit(void)
+{
+	struct load *l = load_new(16, 16);
+
+	ASSERT_TRUE(load_start(l, "owner"));
+	worker_kill(&l->worker, SIGKILL);
+	worker_join(&l->worker, 10);
+	EXPECT_TRUE(provider_available_is_back(&scene_provider, 2000));
+	scene_unbind(&l->observer, NULL, NULL, 0);
+	load_free(l);
+}
+
+/* SIGKILL at moments that move from round to round */
+
+enum kill_when { KILL_REGISTER, KILL_DEREGISTER };
+
+struct victim {
+	enum kill_when when;
+	volatile uint64_t done;
+};
+
+#define VICTIM_MRS 32
+
+static int victim_main(int fd, void *arg)
+{
+	struct victim *v = arg;
+	struct ibv_mr *mr[VICTIM_MRS];
+	size_t len = 16 * PAGE;
+	bool told = false;
+	struct rdma r;
+	void *m;
+	int i;
+
+	ASSERT_EQ(rdma_open(&r), 0);
+	m = p2pmem_map(&scene_provider, len);
+	ASSERT_TRUE(m);
+	while (v->done < ~0ULL) {
+		if (v->when == KILL_REGISTER && !told)
+			told = worker_tell(fd, 'r');
+		for (i = 0; i < VICTIM_MRS; i++)
+			mr[i] = ibv_reg_mr(r.pd, m, len, RDMA_ALL);
+		if (v->when == KILL_DEREGISTER && !told)
+			told = worker_tell(fd, 'r');
+		for (i = 0; i < VICTIM_MRS; i++)
+			if (mr[i])
+				ibv_dereg_mr(mr[i]);
+		v->done++;
+	}
+	return 0;
+}
+
+static void kill_while(enum kill_when when, bool unbinding)
+{
+	struct victim *v = worker_shared(sizeof(*v));
+	struct worker w;
+	struct unbind u;
+	int round;
+
+	ASSERT_TRUE(v);
+	v->when = when;
+	for (round = 0; round < (unbinding ? 4 : 10) && !tap_failed(); round++) {
+		ASSERT_EQ(worker_start(&w, "victim", victim_main, v), 0);
+		ASSERT_TRUE(worker_hear(w.fd, 'r', 20));
+		if (unbinding)
+			ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+		usleep((useconds_t)(round * 1700 * clock_scale()));
+		worker_kill(&w, SIGKILL);
+		EXPECT_NE(worker_join(&w, 10), -1);
+		if (!unbinding) {
+			EXPECT_TRUE(provider_available_is_back(&scene_provider,
+							       2000));
+			continue;
+		}
+		ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+		scene_aftermath(&u, NULL, NULL, NULL, 0);
+	}
+	if (!unbinding && !tap_failed())
+		scene_unbind(NULL, NULL, NULL, 0);
+	worker_unshare(v, sizeof(*v));
+}
+
+static void kill_during_register(void)
+{
+	kill_while(KILL_REGISTER, false);
+}
+
+static void kill_during_deregister(void)
+{
+	kill_while(KILL_DEREGISTER, false);
+}
+
+static void kill_during_register_and_unbind(void)
+{
+	kill_while(KILL_REGISTER, true);
+}
+
+static void kill_during_deregister_and_unbind(void)
+{
+	kill_while(KILL_DEREGISTER, true);
+}
+
+/* An owner of many MRs, with traffic on them, dies while the unbind runs. */
+static void kill_during_unbind(void)
+{
+	struct load *l;
+	struct unbind u;
+	int round;
+
+	for (round = 0; round < 4 && !tap_failed(); round++) {
+		l = load_new(64, 16);
+		ASSERT_TRUE(load_start(l, "owner"));
+		ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+		usleep((useconds_t)(round * 4000 * clock_scale()));
+		worker_kill(&l->worker, SIGKILL);
+		EXPECT_NE(worker_join(&l->worker, 10), -1);
+		ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+		scene_aftermath(&u, &l->observer, NULL, NULL, 0);
+		load_free(l);
+	}
+}
+
+/* The process that does the unbind is killed: the unbind is none the worse. */
+static void kill_the_unbind(void)
+{
+	struct load *l = load_new(32, 16);
+	struct unbind u;
+	double end;
+
+	ASSERT_TRUE(load_start(l, "owner"));
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	usleep(1000);
+	kill(u.pid, SIGKILL);
+	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	/* it may have died before it wrote to sysfs */
+	if (provider_bound(&scene_provider)) {
+		tap_note("killed before the unbind began, so it is done again");
+		ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	} else {
+		u.err = 0;
+	}
+	l->after_unbind = true;
+	end = clock_now() + 5 * clock_scale();
+	while (l->failed < 16 && clock_now() < end)
+		clock_sleep_ms(1);
+	EXPECT_GE(l->failed, 16);
+	scene_aftermath(&u, &l->observer, NULL, NULL, 0);
+	load_stop(l);
+}
+
+static const struct tap_test tests[] = {
+	{ "idle", idle, 0 },
+	{ "key_stays_reserved", key_stays_reserved, 0 },
+	{ "every_opcode_fails", every_opcode_fails, 0 },
+	{ "under_traffic", under_traffic, 30 },
+	{ "under_traffic_8_processes", under_traffic_8_processes, 40 },
+	{ "mrs_1_in_1", mrs_1_in_1, 0 },
+	{ "mrs_8_in_1", mrs_8_in_1, 0 },
+	{ "mrs_8_in_2", mrs_8_in_2, 0 },
+	{ "mrs_64_in_1", mrs_64_in_1, 0 },
+	{ "mrs_64_in_2", mrs_64_in_2, 0 },
+	{ "mrs_256_in_1", mrs_256_in_1, 30 },
+	{ "mrs_256_in_8", mrs_256_in_8, 40 },
+	{ "overlapping", overlapping, 0 },
+	{ "again_and_again", again_and_again, 40 },
+	{ "spans_p2p_and_ram", spans_p2p_and_ram, 0 },
+	{ "window_type_1", window_type_1, 0 },
+	{ "window_type_2", window_type_2, 0 },
+	{ "after_munmap", after_munmap, 0 },
+	{ "after_fork", after_fork, 0 },
+	{ "owner_exits_child_stays", owner_exits_child_stays, 0 },
+	{ "after_owner_exit", after_owner_exit, 0 },
+	{ "kill_during_register", kill_during_register, 30 },
+	{ "kill_during_deregister", kill_during_deregister, 30 },
+	{ "kill_during_register_and_unbind", kill_during_register_and_unbind, 40 },
+	{ "kill_during_deregister_and_unbind",
+	  kill_during_deregister_and_unbind, 40 },
+	{ "kill_during_unbind", kill_during_unbind, 40 },
+	{ "kill_the_unbind", kill_the_unbind, 0 },
+	{ NULL, NULL, 0 },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct tap_suite suite = {
+		"rdma-unbind", tests, scene_init, scene_before, scene_after,
+	};
+
+	return tap_main(argc, argv, &suite);
+}
