@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+# The commands; what they do is in scripts/.
+
+MAKEFLAGS += --no-print-directory
+export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
+
+.PHONY: help args deps kernel kernel-debug image demo check lint shell series series-check clean
+
+help:
+	@scripts/help
+
+# Every target that builds looks at its variables first.
+args:
+	@scripts/check-args
+
+deps: args
+	@scripts/deps
+
+kernel: args
+	@scripts/build-kernel plain
+
+kernel-debug: args
+	@scripts/build-kernel debug
+
+image: args
+	@qemu-images/build
+
+demo: deps
+	@scripts/demo
+
+check: deps
+	@scripts/check $(BOOT)
+
+lint: args
+	@tests/host/lint
+
+shell: deps
+	@scripts/run-guest --run shell $(if $(DEBUG),--kernel-variant debug) --append "$(APPEND)"
+
+series: args
+	@scripts/series mail build/series
+
+series-check: deps
+	@scripts/series check
+
+clean:
+	@rm -rf build
+	@scripts/help clean
+
+# A word that is no target: say what there is.
+%:
+	@echo "revpin: error: '$@' is not a target; make help lists them" >&2; exit 1

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by the other scripts: where things are, how to complain, one lock.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=../kernel/base
+. "$ROOT/kernel/base"
+
+say() { printf 'revpin: %s\n' "$*" >&2; }
+die() { printf 'revpin: error: %s\n' "$*" >&2; exit 1; }
+
+# A cache path with white space breaks the kernel's own Makefile.
+cache_dir() {
+	local c=${REVPIN_CACHE:-}
+
+	if [ -z "$c" ]; then
+		if [ -n "${XDG_CACHE_HOME:-}" ]; then
+			c=$XDG_CACHE_HOME/revpin
+		elif [ -n "${HOME:-}" ]; then
+			c=$HOME/.cache/revpin
+		else
+			die "no place for the cache: set REVPIN_CACHE to a folder (absolute path)"
+		fi
+	fi
+	case $c in
+	/*) ;;
+	*) die "REVPIN_CACHE='$c' is not an absolute path; try REVPIN_CACHE=$PWD/$c" ;;
+	esac
+	case $c in
+	*[[:space:]:]*) die "the cache path '$c' has white space or a colon in it, which kernel builds do not survive; set REVPIN_CACHE to another folder" ;;
+	esac
+	mkdir -p "$c" 2>/dev/null && [ -w "$c" ] ||
+		die "the cache folder '$c' cannot be written; set REVPIN_CACHE to one that can"
+	printf '%s\n' "$c"
+}
+
+check_jobs() {
+	JOBS=${JOBS:-$(nproc)}
+	case $JOBS in
+	'' | *[!0-9]* | 0*) die "JOBS='$JOBS' is not a number of parallel jobs; try JOBS=$(nproc)" ;;
+	esac
+}
+
+# need COMMAND...: every tool, or one message that names what is missing.
+need() {
+	local t missing=
+
+	for t; do
+		command -v "$t" >/dev/null 2>&1 || missing="$missing $t"
+	done
+	[ -z "$missing" ] || die "not installed:$missing; 'make deps' installs what revpin uses"
+}
+
+# Kernel sources and builds have one user at a time; the holder is named.
+take_lock() {
+	local c=$1
+
+	exec 9>>"$c/lock"
+	if ! flock -n 9; then
+		say "waiting: another revpin (pid $(cat "$c/lock.owner" 2>/dev/null || echo unknown)) uses $c"
+		flock 9
+	fi
+	echo $$ >"$c/lock.owner"
+}
