@@ -5,9 +5,10 @@
 
 /*
  * As Linux 7.3's rxe reports them; the suite rdma-status compares. They are
- * not the specification's everywhere: a bad local key of a request that sends
- * is "local QP operation error", of a receive request likewise, and there the
- * sender sees "remote operation error".
+ * not the specification's everywhere: a request that cannot fetch its data
+ * puts the QP into the error state first, whereupon it is flushed like those
+ * behind it. A bad receive buffer is "local QP operation error" there and
+ * "remote operation error" for the sender.
  */
 const struct key_case key_cases[] = {
 	{ IBV_WR_RDMA_WRITE, KEY_REMOTE, 64, IBV_WC_REM_ACCESS_ERR, KEYS_NONE },
@@ -21,9 +22,9 @@ const struct key_case key_cases[] = {
 	{ IBV_WR_ATOMIC_CMP_AND_SWP, KEY_REMOTE, 8, IBV_WC_REM_ACCESS_ERR,
 	  KEYS_NONE },
 	{ IBV_WR_ATOMIC_WRITE, KEY_REMOTE, 8, IBV_WC_REM_ACCESS_ERR, KEYS_NONE },
-	{ IBV_WR_RDMA_WRITE, KEY_LOCAL, 64, IBV_WC_LOC_QP_OP_ERR, KEYS_NONE },
-	{ IBV_WR_RDMA_WRITE, KEY_LOCAL, 4096, IBV_WC_LOC_QP_OP_ERR, KEYS_NONE },
-	{ IBV_WR_SEND, KEY_LOCAL, 64, IBV_WC_LOC_QP_OP_ERR, KEYS_NONE },
+	{ IBV_WR_RDMA_WRITE, KEY_LOCAL, 64, IBV_WC_WR_FLUSH_ERR, KEYS_NONE },
+	{ IBV_WR_RDMA_WRITE, KEY_LOCAL, 4096, IBV_WC_WR_FLUSH_ERR, KEYS_NONE },
+	{ IBV_WR_SEND, KEY_LOCAL, 64, IBV_WC_WR_FLUSH_ERR, KEYS_NONE },
 	{ IBV_WR_RDMA_READ, KEY_LOCAL, 64, IBV_WC_LOC_PROT_ERR, KEYS_NONE },
 	{ IBV_WR_ATOMIC_FETCH_AND_ADD, KEY_LOCAL, 8, IBV_WC_LOC_PROT_ERR,
 	  KEYS_NONE },

@@ -28,6 +28,9 @@ struct key_case {
 
 #define KEYS_NONE (-1)
 
+/* Binding a window to an MR whose key is not valid: flushed, as above. */
+#define KEYS_BIND_STATUS IBV_WC_WR_FLUSH_ERR
+
 extern const struct key_case key_cases[];
 extern const int nr_key_cases;
 

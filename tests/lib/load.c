@@ -153,25 +153,25 @@ bool load_start(struct load *l, const char *name)
 	       EXPECT_TRUE(worker_hear(l->worker.fd, 'r', 20));
 }
 
-static bool wait_for(volatile uint64_t *count, uint64_t want)
+static bool wait_for(struct load *l, volatile uint64_t *count, uint64_t want)
 {
 	double end = clock_now() + 10 * clock_scale();
 
-	while (*count < want && clock_now() < end)
+	while (*count < want && clock_now() < end && !worker_gone(&l->worker))
 		clock_sleep_ms(1);
 	return *count >= want;
 }
 
 bool load_wait_good(struct load *l, uint64_t n)
 {
-	return wait_for(&l->good, l->good + n);
+	return wait_for(l, &l->good, l->good + n);
 }
 
 unsigned int load_wait_failed(struct load *l, unsigned int n)
 {
 	uint64_t before = l->failed;
 
-	wait_for(&l->failed, before + n);
+	wait_for(l, &l->failed, before + n);
 	return (unsigned int)(l->failed - before);
 }
 

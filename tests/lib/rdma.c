@@ -235,13 +235,23 @@ int rdma_pair_create(struct rdma *r, struct rdma_pair *p, enum ibv_qp_type type)
 
 int rdma_pair_connect(struct rdma *r, struct rdma_pair *p)
 {
-	int err;
+	int tries, err;
 
-	/* The responder first: nothing arrives before it is ready. */
-	err = rdma_qp_connect(r, &p->end[1], p->end[0].qp->qp_num);
-	if (err)
-		return err;
-	return rdma_qp_connect(r, &p->end[0], p->end[1].qp->qp_num);
+	/*
+	 * rxe may still be busy with packets of the connection before and put
+	 * a QP into the error state while it is on its way up (-EINVAL).
+	 */
+	for (tries = 0; tries < 20; tries++) {
+		/* The responder first: nothing arrives before it is ready. */
+		err = rdma_qp_connect(r, &p->end[1], p->end[0].qp->qp_num);
+		if (!err)
+			err = rdma_qp_connect(r, &p->end[0],
+					      p->end[1].qp->qp_num);
+		if (err != -EINVAL)
+			break;
+		usleep(200);
+	}
+	return err;
 }
 
 void rdma_pair_destroy(struct rdma_pair *p)

@@ -60,17 +60,19 @@ int worker_start(struct worker *w, const char *name,
 		 int (*fn)(int fd, void *arg), void *arg)
 {
 	int sv[2], i, ret;
+	pid_t pid;
 
 	snprintf(w->name, sizeof(w->name), "%s", name);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
 		return -errno;
-	w->pid = fork();
-	if (w->pid < 0) {
+	/* w may be shared with the worker: only this side writes to it */
+	pid = fork();
+	if (pid < 0) {
 		close(sv[0]);
 		close(sv[1]);
 		return -errno;
 	}
-	if (!w->pid) {
+	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		prctl(PR_SET_NAME, name);
 		close(sv[0]);
@@ -86,6 +88,7 @@ int worker_start(struct worker *w, const char *name,
 		_exit(ret ? ret : check_worker_failed());
 	}
 	close(sv[1]);
+	w->pid = pid;
 	w->fd = sv[0];
 	remember(w->pid, w->fd);
 	return 0;
@@ -124,6 +127,13 @@ bool worker_pending(int fd)
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 
 	return poll(&pfd, 1, 0) > 0;
+}
+
+bool worker_gone(const struct worker *w)
+{
+	struct pollfd pfd = { .fd = w->fd };
+
+	return !w->pid || (poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLHUP));
 }
 
 int worker_join(struct worker *w, double seconds)

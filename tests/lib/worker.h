@@ -29,6 +29,8 @@ bool worker_tell(int fd, char what);
 bool worker_hear(int fd, char what, double seconds);
 /* Has a byte come? Does not wait. */
 bool worker_pending(int fd);
+/* Has it ended (or closed its side)? Does not wait. */
+bool worker_gone(const struct worker *w);
 /* The wait status; kills the worker and returns -1 when it does not end. */
 int worker_join(struct worker *w, double seconds);
 void worker_kill(struct worker *w, int sig);
