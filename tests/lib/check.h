@@ -17,6 +17,8 @@ bool check_result(bool ok, bool fatal, const char *file, int line, int err,
 
 /* From now on failures end this process with status 1 when they are fatal. */
 void check_in_worker(const char *name);
+/* Runs before a fatal failure ends the process. */
+void check_on_fatal(void (*fn)(void));
 /* In a worker: has any check failed? */
 bool check_worker_failed(void);
 

@@ -41,6 +41,7 @@ static int failed_tests;
 static double started;
 static char *worker_name;
 static bool worker_failed;
+static void (*worker_last_words)(void);
 
 void tap_note(const char *fmt, ...)
 {
@@ -77,6 +78,12 @@ void check_in_worker(const char *name)
 {
 	worker_name = strdup(name);
 	worker_failed = false;
+	worker_last_words = NULL;
+}
+
+void check_on_fatal(void (*fn)(void))
+{
+	worker_last_words = fn;
 }
 
 bool check_worker_failed(void)
@@ -105,8 +112,11 @@ bool check_result(bool ok, bool fatal, const char *file, int line, int err,
 		if (!ok) {
 			worker_failed = true;
 			tap_note("%s:%d: %s", base, line, msg);
-			if (fatal)
+			if (fatal) {
+				if (worker_last_words)
+					worker_last_words();
 				_exit(1);
+			}
 		}
 		return ok;
 	}

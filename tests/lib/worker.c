@@ -94,6 +94,11 @@ int worker_start(struct worker *w, const char *name,
 	return 0;
 }
 
+bool worker_channel(int fds[2])
+{
+	return !socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
+}
+
 bool worker_tell(int fd, char what)
 {
 	return send(fd, &what, 1, MSG_NOSIGNAL) == 1;

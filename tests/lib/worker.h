@@ -23,6 +23,8 @@ void worker_unshare(void *mem, size_t size);
 /* Runs fn(fd, arg) in a new process, which ends with what fn returns. */
 int worker_start(struct worker *w, const char *name,
 		 int (*fn)(int fd, void *arg), void *arg);
+/* Both ends of a line between two workers. */
+bool worker_channel(int fds[2]);
 /* For both sides. Time-outs are stretched on the debug kernel. */
 bool worker_tell(int fd, char what);
 /* True when the next byte is that one. False: another, closed, or too late. */
