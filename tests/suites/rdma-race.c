@@ -307,6 +307,105 @@ static void threads(void)
 	}
 }
 
+/*
+ * Processes that map, register and unmap all the time while the door closes,
+ * with mappings that are large enough to be half-way in (MAP_POPULATE fills
+ * them inside of mmap()). What they hold when the unbind has returned is gone.
+ */
+struct mappers {
+	volatile bool unbound, stop;
+	volatile uint64_t mapped, refused;
+	volatile uint64_t late;		/* mapped with no driver bound */
+	volatile uint64_t alive;	/* a touch of an old mapping succeeded */
+};
+
+#define MAPPERS 3
+
+static int mapper(int fd, void *arg)
+{
+	struct mappers *m = arg;
+	size_t small = 4 * PAGE, large = (size_t)8 << 20, len = 0;
+	struct ibv_mr *mr;
+	unsigned char *at = NULL;
+	unsigned int n;
+	struct rdma r;
+
+	ASSERT_EQ(rdma_open(&r), 0);
+	for (n = 0; !m->stop; n++) {
+		bool before = m->unbound;
+
+		if (n == 3)
+			ASSERT_TRUE(worker_tell(fd, 'r'));
+		if (before && at) {
+			/* the last one from before the unbind */
+			if (!mem_is_gone(at) || !mem_is_gone(at + len - PAGE))
+				m->alive++;
+			munmap(at, len);
+			at = NULL;
+		}
+		len = n % 2 ? large : small;
+		at = p2pmem_mmap(&scene_provider, NULL, len,
+				 MAP_SHARED | MAP_POPULATE, 0);
+		if (!at) {
+			m->refused++;
+			usleep(200);
+			continue;
+		}
+		m->mapped++;
+		if (before)
+			m->late++;
+		if (m->unbound)
+			continue;
+		/* refused when the unbind is faster */
+		mr = ibv_reg_mr(r.pd, at, small, RDMA_ALL);
+		if (mr)
+			EXPECT_EQ(ibv_dereg_mr(mr), 0);
+		if (m->unbound)
+			continue;
+		munmap(at, len);
+		at = NULL;
+	}
+	if (at) {
+		if (!mem_is_gone(at))
+			m->alive++;
+		munmap(at, len);
+	}
+	EXPECT_EQ(account_pinned(getpid()), 0);
+	EXPECT_EQ(rdma_close(&r), 0);
+	return 0;
+}
+
+static void mappings(void)
+{
+	struct worker w[MAPPERS];
+	struct mappers *m;
+	struct unbind u;
+	int round, i;
+
+	for (round = 0; round < 4 && !tap_failed(); round++) {
+		m = worker_shared(sizeof(*m));
+		ASSERT_TRUE(m);
+		for (i = 0; i < MAPPERS; i++) {
+			ASSERT_EQ(worker_start(&w[i], "mapper", mapper, m), 0);
+			ASSERT_TRUE(worker_hear(w[i].fd, 'r', 20));
+		}
+		usleep((useconds_t)round * 2300);
+		ASSERT_TRUE(unbind_now(&scene_provider, &u));
+		EXPECT_EQ(u.err, 0);
+		m->unbound = true;
+		tap_note("the unbind took %.3f s of guest time", u.seconds);
+		EXPECT_TRUE(wait_until(&w[0], &m->refused, m->refused + 50));
+		m->stop = true;
+		for (i = 0; i < MAPPERS; i++)
+			EXPECT_EQ(worker_join(&w[i], 20), 0);
+		EXPECT_GE(m->mapped, MAPPERS * 3);
+		EXPECT_EQ(m->late, 0);
+		EXPECT_EQ(m->alive, 0);
+		scene_aftermath(&u, NULL, NULL, NULL, 0);
+		worker_unshare(m, sizeof(*m));
+	}
+}
+
 /* rereg_mr on a live MR works, or the rest of these tests shows nothing. */
 static void rereg_of_a_live_mr(void)
 {
@@ -385,6 +484,7 @@ static const struct tap_test tests[] = {
 	{ "rereg_of_a_live_mr", rereg_of_a_live_mr, 0 },
 	{ "rereg_never_revives", rereg_never_revives, 0 },
 	{ "threads", threads, 60 },
+	{ "mappings", mappings, 60 },
 	{ NULL, NULL, 0 },
 };
 

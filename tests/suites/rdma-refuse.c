@@ -342,6 +342,64 @@ static void o_direct_still_works(void)
 	scene_close(s);
 }
 
+/* The same, going on while the driver is unbound: it ends, it does not hang. */
+struct reader {
+	volatile uint64_t good, bad;
+	volatile int err;
+};
+
+static int reading(int fd, void *arg)
+{
+	struct reader *r = arg;
+	unsigned char *m;
+	int disk;
+
+	disk = open("/dev/nvme0n1", O_RDONLY | O_DIRECT | O_CLOEXEC);
+	ASSERT_GE(disk, 0);
+	m = p2pmem_map(&scene_provider, 8 * PAGE);
+	ASSERT_TRUE(m);
+	ASSERT_TRUE(worker_tell(fd, 'r'));
+	while (!worker_pending(fd)) {
+		if (pread(disk, m, 8 * PAGE, 0) > 0) {
+			r->good++;
+			continue;
+		}
+		r->err = errno;
+		r->bad++;
+		usleep(1000);
+	}
+	EXPECT_TRUE(mem_is_gone(m));
+	close(disk);
+	return 0;
+}
+
+static void o_direct_at_unbind(void)
+{
+	struct reader *r = worker_shared(sizeof(*r));
+	struct worker w;
+	struct unbind u;
+	int tries;
+
+	ASSERT_TRUE(r);
+	if (access("/dev/nvme0n1", F_OK))
+		TAP_SKIP("no namespace to read from");
+	ASSERT_EQ(worker_start(&w, "reader", reading, r), 0);
+	ASSERT_TRUE(worker_hear(w.fd, 'r', 20));
+	for (tries = 0; tries < 1000 && r->good < 20; tries++)
+		usleep(5000);
+	EXPECT_GE(r->good, 20);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	for (tries = 0; tries < 1000 && !r->bad; tries++)
+		usleep(5000);
+	EXPECT_GE(r->bad, 1);
+	tap_note("%llu reads, then: %s", (unsigned long long)r->good,
+		 strerror(r->err));
+	EXPECT_TRUE(worker_tell(w.fd, 's'));
+	EXPECT_EQ(worker_join(&w, 20), 0);
+	scene_aftermath(&u, NULL, NULL, NULL, 0);
+	worker_unshare(r, sizeof(*r));
+}
+
 static const struct tap_test tests[] = {
 	{ "private_mapping", private_mapping, 0 },
 	{ "offset_mapping", offset_mapping, 0 },
@@ -356,6 +414,7 @@ static const struct tap_test tests[] = {
 	{ "vmsplice_refused", vmsplice_refused, 0 },
 	{ "process_vm_refused", process_vm_refused, 0 },
 	{ "o_direct_still_works", o_direct_still_works, 0 },
+	{ "o_direct_at_unbind", o_direct_at_unbind, 30 },
 	{ NULL, NULL, 0 },
 };
 
