@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Races that are too narrow to be met by chance, held open by the debug
+ * switches of the kernels that are booted here (lib/mutate.h): a copy that is
+ * in flight when its MR is revoked, an mmap() that is half-way in when the
+ * door closes, pages that are pinned and not yet attached.
+ */
+#include "account.h"
+#include "check.h"
+#include "clock.h"
+#include "mutate.h"
+#include "p2pmem.h"
+#include "scene.h"
+#include "stacks.h"
+#include "tap.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* The slow copy takes 200 ms between its look at the state and the bytes. */
+#define COPY_MS 200
+
+static bool init(void)
+{
+	int err = mutate_set("none");
+
+	if (err)
+		tap_note("the kernel has no debug switches: %s", strerror(-err));
+	return !err && scene_init();
+}
+
+static void after(void)
+{
+	mutate_set("none");
+	scene_after();
+}
+
+/*
+ * One operation is between the check and the copy when the unbind begins. The
+ * revoke has to wait for it: once the pages are unpinned, which VmPin shows,
+ * no byte may change any more. That is before the unbind returns, whose other
+ * work would hide a copy that comes late.
+ */
+static void copy_in_flight(enum ibv_wr_opcode opcode, bool local)
+{
+	struct scene *s = scene_open(1, 0);
+	struct rdma_op op = scene_op(s, opcode, 64);
+	double end = clock_now() + 10 * clock_scale();
+	struct unbind u;
+	struct ibv_wc wc = { .status = IBV_WC_GENERAL_ERR };
+	size_t i, old = 0, new = 0;
+
+	if (opcode == IBV_WR_ATOMIC_FETCH_AND_ADD)
+		op.len = 8;
+	if (local) {
+		uint64_t addr = op.laddr;
+
+		op.laddr = op.raddr;
+		op.raddr = addr;
+		op.lkey = s->mr->lkey;
+		op.rkey = s->buf_mr->rkey;
+	}
+	mem_fill(s->area, 64, 100);
+	mem_fill(s->buf, 64, 200);
+	if (opcode == IBV_WR_SEND)
+		ASSERT_EQ(rdma_post_recv(&s->pair.end[1], (uintptr_t)s->area,
+					 s->mr->lkey, 64), 0);
+	/* the observer's own mapping of the BAR, while there is time */
+	ASSERT_EQ(observer_snapshot(&s->observer), 0);
+
+	ASSERT_EQ(mutate_set("copy_slow"), 0);
+	ASSERT_EQ(rdma_post(&s->pair.end[0], &op), 0);
+	clock_sleep_ms(COPY_MS / 4);
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	while (account_pinned(getpid()) != s->pinned + 4 && clock_now() < end)
+		clock_sleep_ms(1);
+	EXPECT_EQ(account_pinned(getpid()), s->pinned + 4);
+	ASSERT_EQ(observer_snapshot(&s->observer), 0);
+	clock_sleep_ms(2 * COPY_MS);
+	EXPECT_EQ(observer_changed(&s->observer), 0);
+	EXPECT_EQ(mutate_set("none"), 0);
+
+	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	/* it came in time and succeeded, or too late and did nothing */
+	if (EXPECT_EQ(rdma_poll(&s->pair.end[0], &wc, 10), 0))
+		tap_note("the operation in flight: %s", rdma_status(wc.status));
+	for (i = 0; i < 8; i++) {
+		uint64_t word = s->observer.seen[PAGE / 8 + i];
+
+		old += word == mem_word(100, i);
+		new += word != mem_word(100, i);
+	}
+	tap_note("its words: %zu old, %zu new", old, new);
+	if (wc.status == IBV_WC_SUCCESS)
+		EXPECT_EQ(new, opcode == IBV_WR_ATOMIC_FETCH_AND_ADD ? 1 : 8);
+	scene_aftermath(&u, &s->observer, scene_attack_mr, s, 8);
+	scene_close(s);
+}
+
+static void copy_of_a_write(void)
+{
+	copy_in_flight(IBV_WR_RDMA_WRITE, false);
+}
+
+static void copy_of_an_atomic(void)
+{
+	copy_in_flight(IBV_WR_ATOMIC_FETCH_AND_ADD, false);
+}
+
+static void copy_of_a_receive(void)
+{
+	copy_in_flight(IBV_WR_SEND, false);
+}
+
+static void copy_of_a_read_response(void)
+{
+	copy_in_flight(IBV_WR_RDMA_READ, true);
+}
+
+/* What a worker does in the kernel while it is held there. */
+struct held {
+	volatile bool entered, left;
+	volatile bool got;		/* a mapping, or an MR */
+	volatile int err;
+	volatile bool gone;		/* the mapping gives SIGBUS */
+	volatile bool mr_refused;
+};
+
+static bool wait_for(volatile bool *flag, double seconds)
+{
+	double end = clock_now() + seconds * clock_scale();
+
+	while (!*flag && clock_now() < end)
+		clock_sleep_ms(1);
+	return *flag;
+}
+
+static int mapping(int fd, void *arg)
+{
+	struct held *h = arg;
+	struct ibv_mr *mr;
+	struct rdma r;
+	void *m;
+
+	ASSERT_EQ(rdma_open(&r), 0);
+	h->entered = true;
+	m = p2pmem_map(&scene_provider, 4 * PAGE);
+	h->err = m ? 0 : errno;
+	h->got = m;
+	h->left = true;
+	if (m) {
+		h->gone = mem_is_gone(m);
+		mr = ibv_reg_mr(r.pd, m, 4 * PAGE, RDMA_ALL);
+		h->mr_refused = !mr;
+		if (mr)
+			ibv_dereg_mr(mr);
+	}
+	ASSERT_TRUE(worker_tell(fd, 'm'));
+	ASSERT_TRUE(worker_hear(fd, 'x', 60));
+	if (m)
+		munmap(m, 4 * PAGE);
+	EXPECT_EQ(rdma_close(&r), 0);
+	return 0;
+}
+
+/*
+ * kernfs has let go of the file for the mmap(), the VMA cannot be found yet:
+ * an unmap in between finds nothing. The mapping must not work afterwards.
+ */
+static void mmap_half_way_in(void)
+{
+	struct held *h = worker_shared(sizeof(*h));
+	struct worker w;
+	struct unbind u;
+
+	ASSERT_TRUE(h);
+	ASSERT_EQ(mutate_set("mmap_gap"), 0);
+	ASSERT_EQ(worker_start(&w, "mapper", mapping, h), 0);
+	ASSERT_TRUE(wait_for(&h->entered, 20));
+	clock_sleep_ms((unsigned int)(100 * clock_scale()));
+	if (!EXPECT_TRUE(!h->left))
+		tap_note("the mmap was not held: is the switch where the gap is?");
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	/* whether it waits for the mmap() or not is its own choice */
+	if (unbind_wait(&u, 1 * clock_scale(), NULL, 0))
+		tap_note("the unbind returned with the mmap() half-way in");
+	else
+		tap_note("the unbind waits for the mmap()");
+	EXPECT_TRUE(!h->left);
+	ASSERT_EQ(mutate_set("none"), 0);
+	EXPECT_TRUE(worker_hear(w.fd, 'm', 20));
+	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	tap_note("mmap(): %s", h->got ? "succeeded" : strerror(h->err));
+	if (h->got) {
+		EXPECT_TRUE(h->gone);
+		EXPECT_TRUE(h->mr_refused);
+	} else {
+		EXPECT_TRUE(h->err == ENODEV || h->err == ENOENT);
+	}
+	/* with that mapping still there */
+	scene_aftermath(&u, NULL, NULL, NULL, 0);
+	EXPECT_TRUE(worker_tell(w.fd, 'x'));
+	EXPECT_EQ(worker_join(&w, 20), 0);
+	worker_unshare(h, sizeof(*h));
+}
+
+static int registering(int fd, void *arg)
+{
+	struct held *h = arg;
+	struct ibv_mr *mr;
+	struct rdma r;
+	void *m;
+
+	ASSERT_EQ(rdma_open(&r), 0);
+	m = p2pmem_map(&scene_provider, 4 * PAGE);
+	ASSERT_TRUE(m);
+	h->entered = true;
+	errno = 0;
+	mr = ibv_reg_mr(r.pd, m, 4 * PAGE, RDMA_ALL);
+	h->err = errno;
+	h->got = mr;
+	h->left = true;
+	if (!mr)
+		EXPECT_EQ(account_pinned(getpid()), 0);
+	ASSERT_TRUE(worker_tell(fd, 'm'));
+	ASSERT_TRUE(worker_hear(fd, 'x', 60));
+	if (mr)
+		EXPECT_EQ(ibv_dereg_mr(mr), 0);
+	munmap(m, 4 * PAGE);
+	EXPECT_EQ(rdma_close(&r), 0);
+	return 0;
+}
+
+static void start_registering(struct worker *w, struct held *h)
+{
+	ASSERT_EQ(mutate_set("attach_gap"), 0);
+	ASSERT_EQ(worker_start(w, "registrar", registering, h), 0);
+	ASSERT_TRUE(wait_for(&h->entered, 20));
+	clock_sleep_ms((unsigned int)(100 * clock_scale()));
+	if (!EXPECT_TRUE(!h->left))
+		tap_note("the registration was not held");
+}
+
+/* The broadcast comes after the pin and before the attach: that is refused. */
+static void pinned_not_attached(void)
+{
+	struct held *h = worker_shared(sizeof(*h));
+	struct worker w;
+	struct unbind u;
+
+	ASSERT_TRUE(h);
+	start_registering(&w, h);
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	clock_sleep_ms((unsigned int)(500 * clock_scale()));
+	EXPECT_TRUE(!h->left);
+	ASSERT_EQ(mutate_set("none"), 0);
+	EXPECT_TRUE(worker_hear(w.fd, 'm', 20));
+	EXPECT_TRUE(!h->got);
+	tap_note("ibv_reg_mr(): %s", strerror(h->err));
+	EXPECT_EQ(h->err, ENODEV);
+	/* the registration has given its pages back by itself */
+	if (!EXPECT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0)))
+		stack_note(u.pid, "the unbind");
+	EXPECT_TRUE(worker_tell(w.fd, 'x'));
+	EXPECT_EQ(worker_join(&w, 20), 0);
+	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	scene_aftermath(&u, NULL, NULL, NULL, 0);
+	worker_unshare(h, sizeof(*h));
+}
+
+/* Held for a while and no unbind: nothing is wrong with it. */
+static void attach_late(void)
+{
+	struct held *h = worker_shared(sizeof(*h));
+	struct worker w;
+
+	ASSERT_TRUE(h);
+	start_registering(&w, h);
+	ASSERT_EQ(mutate_set("none"), 0);
+	EXPECT_TRUE(worker_hear(w.fd, 'm', 20));
+	EXPECT_TRUE(h->got);
+	scene_unbind(NULL, NULL, NULL, 0);
+	EXPECT_TRUE(worker_tell(w.fd, 'x'));
+	EXPECT_EQ(worker_join(&w, 20), 0);
+	worker_unshare(h, sizeof(*h));
+}
+
+static const struct tap_test tests[] = {
+	{ "copy_of_a_write", copy_of_a_write, 0 },
+	{ "copy_of_an_atomic", copy_of_an_atomic, 0 },
+	{ "copy_of_a_receive", copy_of_a_receive, 0 },
+	{ "copy_of_a_read_response", copy_of_a_read_response, 0 },
+	{ "mmap_half_way_in", mmap_half_way_in, 30 },
+	{ "pinned_not_attached", pinned_not_attached, 30 },
+	{ "attach_late", attach_late, 30 },
+	{ NULL, NULL, 0 },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct tap_suite suite = {
+		"rdma-pause", tests, init, scene_before, after,
+	};
+
+	return tap_main(argc, argv, &suite);
+}
