@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Switches that break revocation on purpose, so that tests can show that they
+ * notice. Not part of the mailed series.
+ */
+#ifndef _LINUX_PFN_REVOKE_MUTATE_H
+#define _LINUX_PFN_REVOKE_MUTATE_H
+
+#include <linux/bits.h>
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+enum pfn_revoke_mutation {
+	PFN_REVOKE_BROADCAST_OFF,
+	PFN_REVOKE_ATTACH_UNCHECKED,
+	PFN_REVOKE_UNPIN_DROP,
+	PFN_REVOKE_UNCHARGE_OFF,
+	PFN_REVOKE_DRAIN_SKIP,
+	PFN_REVOKE_STATE_CHECK_OFF,
+	PFN_REVOKE_FENCE_OFF,
+	/* These break nothing, they make room for a race */
+	PFN_REVOKE_COPY_SLOW,
+	PFN_REVOKE_MMAP_GAP,
+	PFN_REVOKE_ATTACH_GAP,
+	PFN_REVOKE_NR_MUTATIONS
+};
+
+extern unsigned long pfn_revoke_mutations;
+
+static inline bool pfn_revoke_mutated(enum pfn_revoke_mutation mutation)
+{
+	return unlikely(READ_ONCE(pfn_revoke_mutations) & BIT(mutation));
+}
+
+void pfn_revoke_pause(enum pfn_revoke_mutation mutation);
+
+#endif /* _LINUX_PFN_REVOKE_MUTATE_H */
