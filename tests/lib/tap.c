@@ -173,12 +173,12 @@ static void on_complete(const CU_pTest test, const CU_pSuite s,
 	progress->done++;
 }
 
-static void fail_the_rest(const char *why)
+static void fail_the_rest(const char *why, const char *then)
 {
 	while (progress->done < nr_chosen) {
 		dprintf(STDOUT_FILENO, "not ok %d %s # %s\n",
 			progress->done + 1, chosen[progress->done]->name, why);
-		why = "not run, an earlier test did not end";
+		why = then;
 		progress->done++;
 	}
 }
@@ -191,7 +191,8 @@ static int run_tests(void)
 	progress->deadline = clock_now() + 60 * clock_scale();
 	progress->running = true;
 	if (suite->init && !suite->init()) {
-		fail_the_rest("the suite could not be set up");
+		fail_the_rest("the suite could not be set up",
+			      "the suite could not be set up");
 		return 1;
 	}
 	progress->running = false;
@@ -246,7 +247,8 @@ static void give_up(pid_t runner)
 	stacks_note_blocked();
 	stack_note(runner, "the test process");
 	kill(-runner, SIGKILL);
-	fail_the_rest("did not end in time");
+	fail_the_rest("did not end in time",
+		      "not run, an earlier test did not end");
 	/* A task in D state cannot be reaped: do not wait for ever. */
 	for (i = 0; i < 100 && waitpid(runner, NULL, WNOHANG) != runner; i++)
 		clock_sleep_ms(20);
@@ -334,7 +336,8 @@ int tap_main(int argc, char **argv, const struct tap_suite *s)
 	}
 	if (!progress->verdict) {
 		tap_note("the test process ended early, wait status %#x", status);
-		fail_the_rest("the test process ended early");
+		fail_the_rest("the test process ended early",
+			      "not run, the test process ended early");
 		return 1;
 	}
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : 1;

@@ -114,8 +114,8 @@ static void *deregistering(void *arg)
 		struct slot *s = some_slot(t);
 		struct ibv_mr *mr;
 
-		/* revoked ones stay: there has to be something to attack */
-		if (r->unbound) {
+		/* the first one stays: there has to be something to attack */
+		if (r->unbound || s == &t->arena->slot[0]) {
 			usleep(100);
 			continue;
 		}

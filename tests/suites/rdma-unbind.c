@@ -451,40 +451,38 @@ static void after_fork(void)
 }
 
 /*
- * The owner dies, but a child of it has inherited the context: the MR lives on
- * with nobody's mm behind it, until the child goes too.
+ * The owner dies, but a child of it has inherited the context: MR and QPs live
+ * on with nobody's mm behind them. The child may not use the context (uverbs
+ * wants the process that opened it), so the test itself is the peer. Each
+ * refused request ends its connection for good: one QP for each.
  */
+#define LEGACY_QPS 8
+
 struct legacy {
 	struct observer observer;
-	struct rdma_op op;		/* that the child tries */
-	volatile bool unbound, stop;
-	volatile uint64_t good, failed, odd;
+	uint64_t addr;
+	uint32_t rkey;
+	uint32_t owner_qpn[LEGACY_QPS];
+	uint32_t peer_qpn[LEGACY_QPS];
+	volatile bool stop;
 	volatile bool gone, ended;
+
+	/* the peer's */
+	struct rdma rdma;
+	struct rdma_qp qp[LEGACY_QPS];
+	struct ibv_mr *mr;
+	int used;
 };
 
 static int heir_main(int fd, void *arg)
 {
 	struct legacy *l = arg;
 	struct scene *s = scene_at(0);
-	int status;
 
 	prctl(PR_SET_PDEATHSIG, 0);
 	ASSERT_TRUE(worker_tell(fd, 'r'));
-	while (!l->stop) {
-		bool before = l->unbound;
-
-		status = rdma_run(&s->pair.end[0], &l->op);
-		if (status == IBV_WC_SUCCESS && !before) {
-			l->good++;
-			continue;
-		}
-		if (status == IBV_WC_REM_ACCESS_ERR)
-			l->failed++;
-		else
-			l->odd++;
-		if (rdma_pair_connect(&s->rdma, &s->pair))
-			l->odd++;
-	}
+	while (!l->stop)
+		clock_sleep_ms(2);
 	l->gone = mem_is_gone(s->area);
 	l->ended = true;
 	return 0;
@@ -494,10 +492,21 @@ static int forking_owner(int fd, void *arg)
 {
 	struct legacy *l = arg;
 	struct scene *s = scene_open(2, 0);
+	struct rdma_qp qp[LEGACY_QPS];
 	struct worker w;
+	int i;
 
 	l->observer = s->observer;
-	l->op = scene_op(s, IBV_WR_RDMA_WRITE, 64);
+	l->addr = (uintptr_t)s->area;
+	l->rkey = s->mr->rkey;
+	for (i = 0; i < LEGACY_QPS; i++) {
+		ASSERT_EQ(rdma_qp_create(&s->rdma, &qp[i], IBV_QPT_RC), 0);
+		l->owner_qpn[i] = qp[i].qp->qp_num;
+	}
+	ASSERT_TRUE(worker_tell(fd, 'q'));
+	ASSERT_TRUE(worker_hear(fd, 'q', 20));
+	for (i = 0; i < LEGACY_QPS; i++)
+		ASSERT_EQ(rdma_qp_connect(&s->rdma, &qp[i], l->peer_qpn[i]), 0);
 	ASSERT_EQ(worker_start(&w, "heir", heir_main, l), 0);
 	ASSERT_TRUE(worker_hear(w.fd, 'r', 10));
 	ASSERT_TRUE(worker_tell(fd, 'r'));
@@ -505,16 +514,29 @@ static int forking_owner(int fd, void *arg)
 	_exit(0);
 }
 
+static int write_legacy(struct legacy *l, int i)
+{
+	struct rdma_op op = {
+		.opcode = IBV_WR_RDMA_WRITE,
+		.laddr = (uintptr_t)l->mr->addr, .lkey = l->mr->lkey, .len = 64,
+		.raddr = l->addr, .rkey = l->rkey,
+	};
+
+	return rdma_run(&l->qp[i], &op);
+}
+
 static unsigned int attack_legacy(void *arg, unsigned int n)
 {
 	struct legacy *l = arg;
-	uint64_t before = l->failed;
-	double end = clock_now() + 10 * clock_scale();
+	unsigned int failed = 0;
 
-	l->unbound = true;
-	while (l->failed < before + n && clock_now() < end)
-		clock_sleep_ms(1);
-	return (unsigned int)(l->failed - before);
+	while (failed < n && l->used < LEGACY_QPS) {
+		memset(l->mr->addr, l->used, 64);
+		if (!EXPECT_EQ(write_legacy(l, l->used++), IBV_WC_REM_ACCESS_ERR))
+			break;
+		failed++;
+	}
+	return failed;
 }
 
 static void owner_exits_child_stays(void)
@@ -522,22 +544,44 @@ static void owner_exits_child_stays(void)
 	struct legacy *l = worker_shared(sizeof(*l));
 	struct worker w;
 	double end;
+	void *m;
+	int i;
 
 	ASSERT_TRUE(l);
+	m = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(m != MAP_FAILED);
 	ASSERT_EQ(worker_start(&w, "owner", forking_owner, l), 0);
+	ASSERT_EQ(rdma_open(&l->rdma), 0);
+	l->mr = ibv_reg_mr(l->rdma.pd, m, PAGE, RDMA_ALL);
+	ASSERT_TRUE(l->mr);
+	ASSERT_TRUE(worker_hear(w.fd, 'q', 20));
+	for (i = 0; i < LEGACY_QPS; i++) {
+		ASSERT_EQ(rdma_qp_create(&l->rdma, &l->qp[i], IBV_QPT_RC), 0);
+		l->peer_qpn[i] = l->qp[i].qp->qp_num;
+		ASSERT_EQ(rdma_qp_connect(&l->rdma, &l->qp[i],
+					  l->owner_qpn[i]), 0);
+	}
+	EXPECT_TRUE(worker_tell(w.fd, 'q'));
 	ASSERT_TRUE(worker_hear(w.fd, 'r', 20));
 	EXPECT_TRUE(worker_tell(w.fd, 'x'));
 	EXPECT_EQ(worker_join(&w, 10), 0);
-	EXPECT_EQ(l->failed, 0);
-	scene_unbind(&l->observer, attack_legacy, l, 16);
-	EXPECT_GE(l->good, 1);
-	EXPECT_EQ(l->odd, 0);
+	/* the owner is dead and buried, its region is not */
+	memset(m, 0x77, 64);
+	EXPECT_EQ(write_legacy(l, 0), IBV_WC_SUCCESS);
+	scene_unbind(&l->observer, attack_legacy, l, 4);
+	EXPECT_EQ(l->used, LEGACY_QPS);
 	l->stop = true;
 	end = clock_now() + 10 * clock_scale();
 	while (!l->ended && clock_now() < end)
 		clock_sleep_ms(1);
 	EXPECT_TRUE(l->ended);
 	EXPECT_TRUE(l->gone);
+	for (i = 0; i < LEGACY_QPS; i++)
+		rdma_qp_destroy(&l->qp[i]);
+	EXPECT_EQ(ibv_dereg_mr(l->mr), 0);
+	EXPECT_EQ(rdma_close(&l->rdma), 0);
+	munmap(m, PAGE);
 	worker_unshare(l, sizeof(*l));
 }
 
