@@ -33,3 +33,8 @@ double clock_scale(void)
 	}
 	return scale;
 }
+
+unsigned int clock_fewer(unsigned int n)
+{
+	return clock_scale() > 1 ? (n + 3) / 4 : n;
+}

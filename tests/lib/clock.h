@@ -10,5 +10,10 @@ void clock_sleep_ms(unsigned int ms);
  * the debug kernel (KASAN, lockdep, emulated CPU) says so in its release.
  */
 double clock_scale(void);
+/*
+ * How often to repeat what is done n times on the plain kernel: fewer times on
+ * the debug kernel, which is there for what it sees in each of them.
+ */
+unsigned int clock_fewer(unsigned int n);
 
 #endif

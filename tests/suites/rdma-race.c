@@ -278,9 +278,9 @@ static void threads(void)
 	struct race *r;
 	struct worker w;
 	struct unbind u;
-	int round;
+	int round, rounds = (int)clock_fewer(6);
 
-	for (round = 0; round < 4 && !tap_failed(); round++) {
+	for (round = 0; round < rounds && !tap_failed(); round++) {
 		r = worker_shared(sizeof(*r));
 		ASSERT_TRUE(r);
 		ASSERT_EQ(worker_start(&w, "racer", racer, r), 0);
@@ -380,9 +380,9 @@ static void mappings(void)
 	struct worker w[MAPPERS];
 	struct mappers *m;
 	struct unbind u;
-	int round, i;
+	int round, rounds = (int)clock_fewer(6), i;
 
-	for (round = 0; round < 4 && !tap_failed(); round++) {
+	for (round = 0; round < rounds && !tap_failed(); round++) {
 		m = worker_shared(sizeof(*m));
 		ASSERT_TRUE(m);
 		for (i = 0; i < MAPPERS; i++) {

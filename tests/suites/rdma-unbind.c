@@ -133,6 +133,7 @@ static void fleet_unbind(int procs, unsigned int mrs, unsigned int pages,
 	char name[16];
 	int i;
 
+	n = clock_fewer(n);
 	for (i = 0; i < procs; i++) {
 		f.load[i] = load_new(mrs / (unsigned int)procs, pages);
 		f.load[i]->overlap = overlap;
@@ -217,7 +218,7 @@ static void again_and_again(void)
 {
 	int i;
 
-	for (i = 0; i < 4 && !tap_failed(); i++)
+	for (i = 0; i < (int)clock_fewer(4) + 1 && !tap_failed(); i++)
 		fleet_unbind(1, 2, 2, false, false, 8);
 }
 
@@ -642,11 +643,11 @@ static void kill_while(enum kill_when when, bool unbinding)
 	struct victim *v = worker_shared(sizeof(*v));
 	struct worker w;
 	struct unbind u;
-	int round;
+	int round, rounds = (int)clock_fewer(unbinding ? 6 : 12);
 
 	ASSERT_TRUE(v);
 	v->when = when;
-	for (round = 0; round < (unbinding ? 4 : 10) && !tap_failed(); round++) {
+	for (round = 0; round < rounds && !tap_failed(); round++) {
 		ASSERT_EQ(worker_start(&w, "victim", victim_main, v), 0);
 		ASSERT_TRUE(worker_hear(w.fd, 'r', 20));
 		if (unbinding)
@@ -692,9 +693,9 @@ static void kill_during_unbind(void)
 {
 	struct load *l;
 	struct unbind u;
-	int round;
+	int round, rounds = (int)clock_fewer(6);
 
-	for (round = 0; round < 4 && !tap_failed(); round++) {
+	for (round = 0; round < rounds && !tap_failed(); round++) {
 		l = load_new(64, 16);
 		ASSERT_TRUE(load_start(l, "owner"));
 		ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
