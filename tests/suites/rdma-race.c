@@ -480,11 +480,110 @@ static void rereg_never_revives(void)
 	scene_close(s);
 }
 
+/*
+ * The consumer leaves as well: the RDMA device is removed while the provider's
+ * driver is unbound, the one first or the other.
+ */
+#define LINK_CMD "/usr/bin/rdma"
+
+static int owner_of_both(int fd, void *arg)
+{
+	struct ibv_mr *mr[16];
+	struct rdma r;
+	void *m;
+	int i;
+
+	(void)arg;
+	ASSERT_EQ(rdma_open(&r), 0);
+	m = p2pmem_map(&scene_provider, 16 * PAGE);
+	ASSERT_TRUE(m);
+	for (i = 0; i < 16; i++) {
+		mr[i] = ibv_reg_mr(r.pd, m, 16 * PAGE, RDMA_ALL);
+		ASSERT_TRUE(mr[i]);
+	}
+	ASSERT_TRUE(worker_tell(fd, 'r'));
+	ASSERT_TRUE(worker_hear(fd, 'x', 60));
+	EXPECT_TRUE(mem_is_gone(m));
+	/* each may fail: the device is gone. What counts is what is left */
+	for (i = 0; i < 16; i++)
+		ibv_dereg_mr(mr[i]);
+	EXPECT_EQ(account_pinned(getpid()), 0);
+	munmap(m, 16 * PAGE);
+	return 0;
+}
+
+static int link_delete(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	execl(LINK_CMD, "rdma", "link", "delete", "rxe0", NULL);
+	return 127;
+}
+
+static int link_add(int fd, void *arg)
+{
+	(void)fd;
+	(void)arg;
+	execl(LINK_CMD, "rdma", "link", "add", "rxe0", "type", "rxe", "netdev",
+	      "dummy0", NULL);
+	return 127;
+}
+
+static bool link_is_back(void)
+{
+	double end = clock_now() + 10 * clock_scale();
+	struct worker w;
+	struct rdma r;
+
+	if (!EXPECT_EQ(worker_start(&w, "link add", link_add, NULL), 0) ||
+	    !EXPECT_EQ(worker_join(&w, 20), 0))
+		return false;
+	/* the port and its addresses come a little later */
+	while (rdma_open(&r)) {
+		if (clock_now() > end)
+			return false;
+		clock_sleep_ms(50);
+	}
+	rdma_close(&r);
+	return true;
+}
+
+static void rdma_device_goes_too(void)
+{
+	struct worker owner, link;
+	struct unbind u;
+	int round, rounds = (int)clock_fewer(6) + 1;
+
+	if (access(LINK_CMD, X_OK))
+		TAP_SKIP("no %s to remove the device with", LINK_CMD);
+	for (round = 0; round < rounds && !tap_failed(); round++) {
+		ASSERT_EQ(worker_start(&owner, "owner", owner_of_both, NULL), 0);
+		ASSERT_TRUE(worker_hear(owner.fd, 'r', 20));
+		if (round % 2) {
+			ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+			usleep((useconds_t)round * 2000);
+			ASSERT_EQ(worker_start(&link, "link", link_delete, NULL), 0);
+		} else {
+			ASSERT_EQ(worker_start(&link, "link", link_delete, NULL), 0);
+			usleep((useconds_t)round * 4000);
+			ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+		}
+		EXPECT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+		EXPECT_EQ(worker_join(&link, 20), 0);
+		EXPECT_TRUE(worker_tell(owner.fd, 'x'));
+		EXPECT_EQ(worker_join(&owner, 20), 0);
+		ASSERT_TRUE(u.done);
+		ASSERT_TRUE(link_is_back());
+		scene_aftermath(&u, NULL, NULL, NULL, 0);
+	}
+}
+
 static const struct tap_test tests[] = {
 	{ "rereg_of_a_live_mr", rereg_of_a_live_mr, 0 },
 	{ "rereg_never_revives", rereg_never_revives, 0 },
 	{ "threads", threads, 60 },
 	{ "mappings", mappings, 60 },
+	{ "rdma_device_goes_too", rdma_device_goes_too, 60 },
 	{ NULL, NULL, 0 },
 };
 
