@@ -130,16 +130,13 @@ int provider_bind(const struct provider *p)
 	return provider_available_is_back(p, 15000) ? 0 : -ETIMEDOUT;
 }
 
-int unbind_start(const struct provider *p, struct unbind *u)
+static int write_in_child(struct unbind *u, const char *path, const char *text)
 {
-	char path[128];
 	int fds[2];
 
 	memset(u, 0, sizeof(*u));
 	if (pipe2(fds, O_CLOEXEC))
 		return -errno;
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/unbind",
-		 p->driver);
 	u->start = clock_now();
 	u->pid = fork();
 	if (u->pid < 0) {
@@ -152,13 +149,40 @@ int unbind_start(const struct provider *p, struct unbind *u)
 
 		prctl(PR_SET_NAME, "unbind");
 		r.start = clock_now();
-		r.err = -sysfs_write(path, p->bdf);
+		r.err = -sysfs_write(path, text);
 		r.seconds = clock_now() - r.start;
 		_exit(write(fds[1], &r, sizeof(r)) == sizeof(r) ? 0 : 1);
 	}
 	close(fds[1]);
 	u->fd = fds[0];
 	return 0;
+}
+
+int unbind_start(const struct provider *p, struct unbind *u)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/unbind",
+		 p->driver);
+	return write_in_child(u, path, p->bdf);
+}
+
+int remove_start(const struct provider *p, struct unbind *u)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PCI "/%s/remove", p->bdf);
+	return write_in_child(u, path, "1");
+}
+
+int provider_rescan(const struct provider *p)
+{
+	int err = sysfs_write("/sys/bus/pci/rescan", "1");
+
+	if (err)
+		return err;
+	/* the driver binds by itself */
+	return provider_available_is_back(p, 15000) ? 0 : -ETIMEDOUT;
 }
 
 bool unbind_wait(struct unbind *u, double seconds, char *stack, size_t size)

@@ -39,6 +39,9 @@ struct unbind {
 };
 
 int unbind_start(const struct provider *p, struct unbind *u);
+/* The same by removing the whole PCI device; provider_rescan() brings it back. */
+int remove_start(const struct provider *p, struct unbind *u);
+int provider_rescan(const struct provider *p);
 /*
  * Waits for it. True when it returned. Otherwise its kernel stack is left in
  * stack (if not NULL) and it can be waited for again.

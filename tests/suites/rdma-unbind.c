@@ -739,6 +739,27 @@ static void kill_the_unbind(void)
 	load_stop(l);
 }
 
+/* Not only its driver goes, but the device: no BAR is left to be looked at. */
+static void device_removed(void)
+{
+	struct scene *s = scene_open(4, 0);
+	struct unbind u;
+	bool back;
+
+	ASSERT_EQ(remove_start(&scene_provider, &u), 0);
+	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	EXPECT_EQ(u.err, 0);
+	tap_note("the removal took %.3f s of guest time", u.seconds);
+	EXPECT_EQ(account_pinned(getpid()), s->pinned + 16);
+	EXPECT_TRUE(mem_is_gone(s->area));
+	EXPECT_EQ(scene_attack_mr(s, 16), 16);
+	back = EXPECT_EQ(provider_rescan(&scene_provider), 0);
+	EXPECT_EQ(scene_attack_mr(s, 4), 4);
+	if (back)
+		scene_fresh_works();
+	scene_close(s);
+}
+
 static const struct tap_test tests[] = {
 	{ "idle", idle, 0 },
 	{ "key_stays_reserved", key_stays_reserved, 0 },
@@ -757,6 +778,7 @@ static const struct tap_test tests[] = {
 	{ "spans_p2p_and_ram", spans_p2p_and_ram, 0 },
 	{ "window_type_1", window_type_1, 0 },
 	{ "window_type_2", window_type_2, 0 },
+	{ "device_removed", device_removed, 0 },
 	{ "after_munmap", after_munmap, 0 },
 	{ "after_fork", after_fork, 0 },
 	{ "owner_exits_child_stays", owner_exits_child_stays, 0 },
