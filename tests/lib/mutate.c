@@ -2,21 +2,55 @@
 #include "mutate.h"
 #include "sysfs.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SWITCH "/sys/module/pfn_revoke/parameters/mutate"
 
-bool mutate_is(const char *name)
-{
-	char now[64];
+static char booted[128];
+static bool known;
 
-	if (sysfs_read(SWITCH, now, sizeof(now)))
-		return false;
-	now[strcspn(now, "\n")] = '\0';
-	return !strcmp(now, name);
+static int now(char *buf, size_t size)
+{
+	int err = sysfs_read(SWITCH, buf, size);
+
+	if (!err)
+		buf[strcspn(buf, "\n")] = '\0';
+	return err;
 }
 
-int mutate_set(const char *name)
+bool mutate_is(const char *name)
 {
-	return sysfs_write(SWITCH, name);
+	char buf[128];
+
+	return !now(buf, sizeof(buf)) && !strcmp(buf, name);
+}
+
+/* The first who asks does so before anything was added. */
+static int remember(void)
+{
+	int err = 0;
+
+	if (!known)
+		err = now(booted, sizeof(booted));
+	known = !err;
+	return err;
+}
+
+int mutate_add(const char *name)
+{
+	char all[192];
+	int err = remember();
+
+	if (err)
+		return err;
+	snprintf(all, sizeof(all), "%s,%s", booted, name);
+	return sysfs_write(SWITCH, all);
+}
+
+int mutate_restore(void)
+{
+	int err = remember();
+
+	return err ? err : sysfs_write(SWITCH, booted);
 }

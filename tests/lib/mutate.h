@@ -10,7 +10,12 @@
 
 /* Is that the one that is switched on? */
 bool mutate_is(const char *name);
-/* "none" switches off. 0 or -errno; -ENOENT on a kernel without the switch. */
-int mutate_set(const char *name);
+/*
+ * Switches one on, in addition to what the kernel was booted with. 0 or
+ * -errno; -ENOENT on a kernel without switches.
+ */
+int mutate_add(const char *name);
+/* Back to what the kernel was booted with. */
+int mutate_restore(void);
 
 #endif
