@@ -10,6 +10,7 @@
 #include "load.h"
 #include "scene.h"
 #include "stacks.h"
+#include "sysfs.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -423,6 +424,27 @@ static void after_munmap(void)
 	scene_close(s);
 }
 
+/* The pages are elsewhere in the address space than when they were pinned. */
+static void after_mremap(void)
+{
+	struct scene *s = scene_open(2, 0);
+	unsigned char *to, *moved;
+	struct unbind u;
+
+	to = mmap(NULL, s->map_len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(to != MAP_FAILED);
+	moved = mremap(s->map, s->map_len, s->map_len,
+		       MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	ASSERT_TRUE(moved == to);
+	s->map = moved;
+	EXPECT_TRUE(!mem_is_gone(moved));
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	EXPECT_TRUE(mem_is_gone(moved));
+	EXPECT_TRUE(mem_is_gone(moved + s->map_len - PAGE));
+	scene_aftermath(&u, &s->observer, scene_attack_mr, s, 8);
+	scene_close(s);
+}
+
 static int fork_child(int fd, void *arg)
 {
 	struct scene *s = arg;
@@ -466,6 +488,7 @@ struct legacy {
 	uint32_t rkey;
 	uint32_t owner_qpn[LEGACY_QPS];
 	uint32_t peer_qpn[LEGACY_QPS];
+	bool execs;			/* the owner, instead of dying */
 	volatile bool stop;
 	volatile bool gone, ended;
 
@@ -513,6 +536,10 @@ static int forking_owner(int fd, void *arg)
 	ASSERT_TRUE(worker_hear(w.fd, 'r', 10));
 	ASSERT_TRUE(worker_tell(fd, 'r'));
 	ASSERT_TRUE(worker_hear(fd, 'x', 30));
+	if (l->execs) {
+		execl("/bin/busybox", "sleep", "60", NULL);
+		ASSERT_TRUE(!"exec of busybox");
+	}
 	_exit(0);
 }
 
@@ -541,15 +568,17 @@ static unsigned int attack_legacy(void *arg, unsigned int n)
 	return failed;
 }
 
-static void owner_exits_child_stays(void)
+static void owner_leaves_child_stays(bool execs)
 {
 	struct legacy *l = worker_shared(sizeof(*l));
+	char path[64], comm[32];
 	struct worker w;
 	double end;
 	void *m;
 	int i;
 
 	ASSERT_TRUE(l);
+	l->execs = execs;
 	m = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_TRUE(m != MAP_FAILED);
@@ -567,12 +596,31 @@ static void owner_exits_child_stays(void)
 	EXPECT_TRUE(worker_tell(w.fd, 'q'));
 	ASSERT_TRUE(worker_hear(w.fd, 'r', 20));
 	EXPECT_TRUE(worker_tell(w.fd, 'x'));
-	EXPECT_EQ(worker_join(&w, 10), 0);
-	/* the owner is dead and buried, its region is not */
+	if (execs) {
+		snprintf(path, sizeof(path), "/proc/%d/comm", w.pid);
+		end = clock_now() + 10 * clock_scale();
+		do {
+			clock_sleep_ms(2);
+			if (sysfs_read(path, comm, sizeof(comm)))
+				comm[0] = '\0';
+		} while (strcmp(comm, "sleep\n") && strcmp(comm, "busybox\n") &&
+			 clock_now() < end);
+		EXPECT_TRUE(clock_now() < end);
+		EXPECT_EQ(account_pinned(w.pid), 0);
+	} else {
+		EXPECT_EQ(worker_join(&w, 10), 0);
+	}
+	/* the owner's memory is dead and buried, its region is not */
 	memset(m, 0x77, 64);
 	EXPECT_EQ(write_legacy(l, 0), IBV_WC_SUCCESS);
 	scene_unbind(&l->observer, attack_legacy, l, 4);
 	EXPECT_EQ(l->used, LEGACY_QPS);
+	if (execs) {
+		/* charged to the old mm, so given back to that one */
+		EXPECT_EQ(account_pinned(w.pid), 0);
+		worker_kill(&w, SIGKILL);
+		EXPECT_NE(worker_join(&w, 10), -1);
+	}
 	l->stop = true;
 	end = clock_now() + 10 * clock_scale();
 	while (!l->ended && clock_now() < end)
@@ -585,6 +633,16 @@ static void owner_exits_child_stays(void)
 	EXPECT_EQ(rdma_close(&l->rdma), 0);
 	munmap(m, PAGE);
 	worker_unshare(l, sizeof(*l));
+}
+
+static void owner_exits_child_stays(void)
+{
+	owner_leaves_child_stays(false);
+}
+
+static void owner_execs_child_stays(void)
+{
+	owner_leaves_child_stays(true);
 }
 
 static void after_owner_exit(void)
@@ -780,8 +838,10 @@ static const struct tap_test tests[] = {
 	{ "window_type_2", window_type_2, 0 },
 	{ "device_removed", device_removed, 0 },
 	{ "after_munmap", after_munmap, 0 },
+	{ "after_mremap", after_mremap, 0 },
 	{ "after_fork", after_fork, 0 },
 	{ "owner_exits_child_stays", owner_exits_child_stays, 0 },
+	{ "owner_execs_child_stays", owner_execs_child_stays, 0 },
 	{ "after_owner_exit", after_owner_exit, 0 },
 	{ "kill_during_register", kill_during_register, 30 },
 	{ "kill_during_deregister", kill_during_deregister, 30 },
