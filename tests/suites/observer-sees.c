@@ -36,9 +36,8 @@ static void broadcast_off(void)
 
 	err = mutate_add("broadcast_off");
 	if (err == -ENOENT)
-		TAP_SKIP("the kernel has no mutate switch");
+		tap_note("the kernel has no debug switches: is it the mailed series alone?");
 	ASSERT_EQ(err, 0);
-
 	l = load_new(4, 4);
 	ASSERT_TRUE(load_start(l, "load"));
 	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
