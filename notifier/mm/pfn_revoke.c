@@ -542,7 +542,8 @@ static int pfn_range_attach(struct pfn_range *range, struct pfn_pin *pin,
 	struct pfn_run *run, *prev;
 	int err = -ENODEV;
 
-	run = kzalloc_obj(*run, GFP_KERNEL_ACCOUNT);
+	/* Not accounted: a cgroup could throttle us with unattached pages */
+	run = kzalloc_obj(*run);
 	if (!run)
 		return -ENOMEM;
 

@@ -11,9 +11,9 @@
  *	   +---------------------+
  *
  * "revoked" is entered once, by whoever comes first: the revocation or the
- * release. It unmaps, unpins and uncharges everything: a memory region with one
- * revoked page dies whole. The umem stays until the driver releases it, and
- * with it the key of the memory region.
+ * release. It lets the driver finish, unmaps, unpins and uncharges everything:
+ * a memory region with one revoked page dies whole. The umem stays until the
+ * driver releases it, and with it the key of the memory region.
  *
  *	registration			revocation
  *	------------			----------
@@ -57,6 +57,9 @@ static void ib_umem_revocable_let_go(struct ib_umem_revocable *umem_revocable)
 		return;
 	umem_revocable->revoked = 1;
 
+	/* No need for ops_lock: they are set under the lock that we hold */
+	if (umem_revocable->ops)
+		umem_revocable->ops->finish(umem_revocable->priv);
 	ib_umem_release_pages(umem, umem_revocable->mapped);
 	umem_revocable->mapped = 0;
 	atomic64_sub(umem_revocable->npages, &umem->owning_mm->pinned_vm);
@@ -82,8 +85,6 @@ static void ib_umem_pin_finish(void *priv)
 	struct ib_umem_revocable *umem_revocable = priv;
 
 	mutex_lock(&umem_revocable->lock);
-	if (!umem_revocable->revoked && umem_revocable->ops)
-		umem_revocable->ops->finish(umem_revocable->priv);
 	ib_umem_revocable_let_go(umem_revocable);
 	mutex_unlock(&umem_revocable->lock);
 }
@@ -113,7 +114,11 @@ static int ib_umem_attach_pages(struct ib_umem_revocable *umem_revocable,
 	return 0;
 }
 
-/* Takes over @nr pinned pages; @left more will follow */
+/*
+ * Takes over @nr pinned pages; @left more will follow. -EAGAIN: they have been
+ * unpinned and are to be pinned again. A cgroup may throttle the allocation of
+ * the pin, and user space sets that, so there must be no pages in hand.
+ */
 static int ib_umem_add_pages(struct ib_umem_revocable *umem_revocable,
 			     struct page **pages, unsigned int nr, size_t left,
 			     u64 gen)
@@ -124,12 +129,12 @@ static int ib_umem_add_pages(struct ib_umem_revocable *umem_revocable,
 	if (attach && !umem_revocable->pin) {
 		struct pfn_pin *pin;
 
+		unpin_user_pages(pages, nr);
 		pin = pfn_pin_alloc(&ib_umem_pin_ops, umem_revocable);
-		if (IS_ERR(pin)) {
-			unpin_user_pages(pages, nr);
+		if (IS_ERR(pin))
 			return PTR_ERR(pin);
-		}
 		umem_revocable->pin = pin;
+		return -EAGAIN;
 	}
 
 	mutex_lock(&umem_revocable->lock);
@@ -171,12 +176,14 @@ static int ib_umem_pin_pages(struct ib_umem_revocable *umem_revocable)
 			ret = pinned;
 			break;
 		}
-		cur_base += pinned * PAGE_SIZE;
-		npages -= pinned;
 		ret = ib_umem_add_pages(umem_revocable, page_list, pinned,
-					npages, gen);
+					npages - pinned, gen);
+		if (ret == -EAGAIN)
+			continue;
 		if (ret)
 			break;
+		cur_base += pinned * PAGE_SIZE;
+		npages -= pinned;
 	}
 
 	kfree(page_list);
@@ -202,7 +209,8 @@ static int ib_umem_pin_pages(struct ib_umem_revocable *umem_revocable)
  * pages: the driver must not look at its sg table without the lock.
  *
  * The driver must keep the key of a revoked memory region in use until it is
- * deregistered (ibv_dereg_mr()), so that it cannot reach another one.
+ * deregistered (ibv_dereg_mr()) and ib_umem_release() has returned, so that it
+ * cannot reach another one.
  *
  * For memory regions only: queues, doorbells and the like cannot be revoked and
  * are for ib_umem_get_va().
@@ -311,7 +319,6 @@ bool ib_umem_revocable_is_revoked(struct ib_umem_revocable *umem_revocable)
 	return ret;
 }
 
-/* The driver has taken its memory region down: the ops need not be called */
 void ib_umem_revocable_release(struct ib_umem_revocable *umem_revocable)
 {
 	mutex_lock(&umem_revocable->lock);
