@@ -478,6 +478,7 @@ static void contrast(void)
 		ASSERT_TRUE(mutate_is("broadcast_off"));
 	}
 	set_the_scene(&a, &b);
+	ASSERT_EQ(observer_open(&st->observer), 0);
 	ASSERT_EQ(unbind_start(&st->provider, &u), 0);
 	tell("7 contrast", "the broadcast is switched off: nobody is told that the memory goes away");
 	EXPECT_TRUE(!unbind_wait(&u, unbind_limit(), stack, sizeof(stack)));

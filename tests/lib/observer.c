@@ -85,7 +85,7 @@ int observer_locate(struct observer *o, const struct provider *p,
 	return err;
 }
 
-static int open_bar(struct observer *o)
+int observer_open(struct observer *o)
 {
 	char path[128];
 	void *m;
@@ -123,7 +123,7 @@ int observer_snapshot(struct observer *o)
 	int err;
 
 	if (!o->mem) {
-		err = open_bar(o);
+		err = observer_open(o);
 		if (err)
 			return err;
 	}
@@ -171,7 +171,7 @@ void observer_close(struct observer *o)
 {
 	char path[128];
 
-	/* Enabling counts: take back what open_bar() did, while no driver is bound. */
+	/* Enabling counts: take back what observer_open() did, while no driver is bound. */
 	if (o->enabled) {
 		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/enable",
 			 o->bdf);

@@ -28,6 +28,11 @@ struct observer {
  */
 int observer_locate(struct observer *o, const struct provider *p,
 		    const void *addr, size_t len);
+/*
+ * Opens the BAR. To be called before an unbind that is going to hang, since
+ * enabling the device would wait for it; otherwise observer_snapshot() does.
+ */
+int observer_open(struct observer *o);
 /* Opens the BAR (once) and remembers what the pages hold. 0 or -errno. */
 int observer_snapshot(struct observer *o);
 /* Bytes that differ from the snapshot, -errno when it cannot look. */

@@ -40,6 +40,7 @@ static void broadcast_off(void)
 	ASSERT_EQ(err, 0);
 	l = load_new(4, 4);
 	ASSERT_TRUE(load_start(l, "load"));
+	ASSERT_EQ(observer_open(&l->observer), 0);
 	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
 	EXPECT_TRUE(!unbind_wait(&u, 2 * clock_scale(), stack, sizeof(stack)));
 	EXPECT_TRUE(strstr(stack, "memunmap_pages"));

@@ -69,7 +69,7 @@ static void copy_in_flight(enum ibv_wr_opcode opcode, size_t len, bool local)
 		ASSERT_EQ(rdma_post_recv(&s->pair.end[1], (uintptr_t)s->area,
 					 s->mr->lkey, (uint32_t)len), 0);
 	/* the observer's own mapping of the BAR, while there is time */
-	ASSERT_EQ(observer_snapshot(&s->observer), 0);
+	ASSERT_EQ(observer_open(&s->observer), 0);
 
 	ASSERT_EQ(mutate_add("copy_slow"), 0);
 	ASSERT_EQ(rdma_post(&s->pair.end[0], &op), 0);
