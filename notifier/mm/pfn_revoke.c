@@ -32,8 +32,8 @@
  *
  * What a broadcast does
  * ---------------------
- * 1. Under range->lock of every range concerned: shut the PFNs, give the range
- *    a new generation, move all LIVE pins with a run there to REVOKING.
+ * 1. Under range->lock of every range concerned: shut the PFNs, move all LIVE
+ *    pins with a run there to REVOKING.
  * 2. start() of every claimed pin, one after the other.
  * 3. finish() of every claimed pin, one after the other. One that takes longer
  *    than pfn_revoke_patience is named in the log, again and again, and a
@@ -53,7 +53,7 @@
  *	--------			--------
  *	close the door			gen = pfn_pin_begin()
  *	zap the PTEs, flush		look the PFN up: GUP
- *	[shut, new gen, claim]		[shut? newer than gen? else insert run]
+ *	[shut, claim]			[shut? newer than gen? else insert run]
  *
  * The two brackets exclude each other by range->lock. Either the attach comes
  * first: then the claim finds the run. Or the shut comes first: then the attach
@@ -73,16 +73,16 @@
  *   which is what it was asked for.
  * - Collision: the pages reach zero and a new provider declares the same PFNs
  *   (rebind), or the same provider opens them again, between look-up and
- *   attach. Shut is over by then; the generation is not: it was sampled before
- *   the look-up, is global, only grows, and is stored in the range by register,
- *   revoke and reopen. A range that is newer than the look-up refuses.
+ *   attach. Shut is over by then, and the generation tells: it was sampled
+ *   before the look-up, is global, only grows, and register and reopen store a
+ *   new one in the range. A range that is newer than the look-up refuses.
  * - Look-ups that take no reference at all (VM_PFNMAP): the same, as long as
  *   the generation is sampled before the PTE is read.
  *
  * pfn_pin_begin() orders its read before the PTE's; the provider's zap is
- * ordered before the new generation by range->lock and the atomic increment.
- * If the consumer read the old PTE it has therefore read the old generation, or
- * an even older one.
+ * ordered before the new generation, by range->lock, the order of its calls and
+ * the atomic increment. If the consumer read the old PTE it has therefore read
+ * the old generation, or an even older one.
  *
  * The time between look-up and attach must be bounded, since the page cannot be
  * freed during it and nobody is told: pin_user_pages_revocable() never waits
@@ -116,6 +116,7 @@
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/maple_tree.h>
+#include <linux/mmdebug.h>
 #include <linux/pfn_revoke.h>
 #include <linux/pid.h>
 #include <linux/refcount.h>
@@ -291,7 +292,6 @@ static void pfn_range_close(struct pfn_range *range, unsigned long first,
 	closed->start = first;
 	closed->last = last;
 	interval_tree_insert(closed, &range->closed);
-	range->gen = atomic64_inc_return(&pfn_revoke_gen);
 }
 
 static bool pfn_range_has_runs(struct pfn_range *range, unsigned long first,
@@ -517,7 +517,8 @@ EXPORT_SYMBOL_GPL(pfn_pin_alloc);
  * Call it before the page tables are read (before GUP; under mmap_lock for
  * look-ups that take no reference), and give what it returns to
  * pfn_pin_attach(). One call may serve many look-ups, but the older it is, the
- * likelier a revocation elsewhere in the range makes the attach fail.
+ * likelier another part of the range was opened again meanwhile, and the attach
+ * fails.
  *
  * Context: any.
  * Return: the generation, opaque to the caller.
@@ -528,8 +529,8 @@ u64 pfn_pin_begin(void)
 
 	/*
 	 * The generation is read before the PTE. Pairs with the full barrier
-	 * of atomic64_inc_return() in pfn_range_close(), which comes after the
-	 * provider's zap.
+	 * of atomic64_inc_return() in pfn_reopen_range() and in
+	 * pfn_range_register(), which come after the provider's zap.
 	 */
 	smp_mb();
 	return gen;
@@ -667,13 +668,13 @@ void pfn_pin_detach(struct pfn_pin *pin)
 	bool live;
 
 	if (READ_ONCE(pin->runner) == current) {
-		pin->detached = true;
+		WRITE_ONCE(pin->detached, true);
 		pfn_pin_put(pin);
 		return;
 	}
 
 	might_sleep();
-	WARN_ON_ONCE(pfn_in_callback());
+	VM_WARN_ON_ONCE(pfn_in_callback());
 	lock_map_acquire(&pfn_revoke_map);
 	lock_map_release(&pfn_revoke_map);
 
@@ -786,7 +787,7 @@ static void pfn_pin_name(struct pfn_pin *pin)
 {
 	struct pfn_run *run = list_first_entry(&pin->runs, struct pfn_run, node);
 
-	if (pin->detached)
+	if (READ_ONCE(pin->detached))
 		return;
 	pr_warn("%s of %s (pid %d, %s) has held up the revocation for %u seconds: PFNs %#lx-%#lx of %s%s\n",
 		pin->in_finish ? "finish" : "start", pin->ops->name, pin->pid,
@@ -977,8 +978,6 @@ int pfn_revoke_range(unsigned long first, unsigned long last)
 	if (pfn_in_callback())
 		return -EDEADLK;
 
-	lock_map_acquire(&pfn_revoke_map);
-
 	INIT_LIST_HEAD(&broadcast.shuts);
 	INIT_LIST_HEAD(&broadcast.claimed);
 	spin_lock_init(&broadcast.lock);
@@ -990,6 +989,8 @@ int pfn_revoke_range(unsigned long first, unsigned long last)
 		shut = pfn_shut_alloc(range, first, last);
 		list_add_tail(&shut->node, &broadcast.shuts);
 	}
+	lock_map_acquire(&pfn_revoke_map);
+
 	list_for_each_entry(shut, &broadcast.shuts, node)
 		pfn_broadcast_claim(&broadcast, shut);
 

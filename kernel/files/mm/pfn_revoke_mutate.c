@@ -10,7 +10,7 @@
  * drain_skip		rxe does not wait for copies in flight
  * state_check_off	rxe copies without a look at the state of the MR
  * fence_off		rxe revokes without making the key invalid
- * copy_slow		rxe waits 1 s between the look at the state and the copy
+ * copy_slow		rxe waits 200 ms between the look at the state and the copy
  * mmap_gap		kernfs waits before it maps, until switched off
  * attach_gap		ib_umem waits between pin and attach, until switched off
  *
