@@ -153,6 +153,7 @@ static int ib_umem_add_pages(struct ib_umem_revocable *umem_revocable,
 
 static int ib_umem_pin_pages(struct ib_umem_revocable *umem_revocable)
 {
+	const size_t batch = PAGE_SIZE / sizeof(struct page *);
 	struct ib_umem *umem = &umem_revocable->umem;
 	unsigned int gup_flags = umem->writable ? FOLL_WRITE : 0;
 	unsigned long cur_base = umem->address & PAGE_MASK;
@@ -168,10 +169,8 @@ static int ib_umem_pin_pages(struct ib_umem_revocable *umem_revocable)
 		u64 gen = pfn_pin_begin();
 
 		cond_resched();
-		pinned = pin_user_pages_revocable(cur_base,
-					min_t(unsigned long, npages,
-					      PAGE_SIZE / sizeof(*page_list)),
-					gup_flags, page_list);
+		pinned = pin_user_pages_revocable(cur_base, min(npages, batch),
+						  gup_flags, page_list);
 		if (pinned < 0) {
 			ret = pinned;
 			break;
