@@ -66,7 +66,7 @@ static void broadcast_off(void)
 	scene_fresh_works();
 }
 
-/* The helper that counts is not deaf to a single byte at either end. */
+/* What counts the bytes is not blind to a single one, at either end. */
 static void single_bytes(void)
 {
 	struct scene *s = scene_open(2, 0);
