@@ -10,9 +10,13 @@
  * drain_skip		rxe does not wait for copies in flight
  * state_check_off	rxe copies without a look at the state of the MR
  * fence_off		rxe revokes without making the key invalid
+ * early_off		pci_p2pdma_revoke() leaves everything to devres
+ * door_open		the pool goes on to hand out memory to the kernel
+ * detach_locked	ib_umem detaches with the lock that its callback takes
  * copy_slow		rxe waits 200 ms between the look at the state and the copy
  * mmap_gap		kernfs waits before it maps, until switched off
  * attach_gap		ib_umem waits between pin and attach, until switched off
+ * remove_gap		nvme waits between revoke and shutdown, until switched off
  *
  * What waits to be switched off waits 30 seconds at most.
  */
@@ -39,9 +43,13 @@ static const char * const names[PFN_REVOKE_NR_MUTATIONS] = {
 	[PFN_REVOKE_DRAIN_SKIP]		= "drain_skip",
 	[PFN_REVOKE_STATE_CHECK_OFF]	= "state_check_off",
 	[PFN_REVOKE_FENCE_OFF]		= "fence_off",
+	[PFN_REVOKE_EARLY_OFF]		= "early_off",
+	[PFN_REVOKE_DOOR_OPEN]		= "door_open",
+	[PFN_REVOKE_DETACH_LOCKED]	= "detach_locked",
 	[PFN_REVOKE_COPY_SLOW]		= "copy_slow",
 	[PFN_REVOKE_MMAP_GAP]		= "mmap_gap",
 	[PFN_REVOKE_ATTACH_GAP]		= "attach_gap",
+	[PFN_REVOKE_REMOVE_GAP]		= "remove_gap",
 };
 
 unsigned long pfn_revoke_mutations;
