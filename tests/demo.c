@@ -45,7 +45,7 @@ struct story {
 	/* the region, and A's end of the connection */
 	uint64_t addr;
 	uint32_t rkey;
-	volatile uint32_t a_qpn, b_qpn;
+	volatile uint32_t a_qpn, b_qpn, psn;
 	int a_to_b[2];			/* they reconnect through this */
 
 	volatile uint64_t writes;	/* of B, that completed */
@@ -81,7 +81,7 @@ static void tell(const char *step, const char *fmt, ...)
 /* B asks, A follows: both ends through RESET into a new connection. */
 static bool reconnect_a(struct rdma *r, struct rdma_qp *q, int fd)
 {
-	return rdma_qp_connect(r, q, st->b_qpn) == 0 && worker_tell(fd, 'k');
+	return rdma_qp_connect(r, q, st->b_qpn, st->psn) == 0 && worker_tell(fd, 'k');
 }
 
 static bool reconnect_b(struct rdma *r, struct rdma_qp *q, int fd)
@@ -89,9 +89,10 @@ static bool reconnect_b(struct rdma *r, struct rdma_qp *q, int fd)
 	int tries;
 
 	for (tries = 0; tries < 20; tries++) {
+		st->psn = rdma_new_psn();
 		if (!worker_tell(fd, 'c') || !worker_hear(fd, 'k', 5))
 			return false;
-		if (!rdma_qp_connect(r, q, st->a_qpn))
+		if (!rdma_qp_connect(r, q, st->a_qpn, st->psn))
 			return true;
 		usleep(500);
 	}

@@ -54,15 +54,16 @@ static int run_atomic_write(const struct key_trial *t,
 			    const struct rdma_op *op, struct key_result *r)
 {
 	struct rdma_qp *peer = &t->pair->end[1];
+	uint32_t psn = rdma_new_psn();
 	struct rdma_qp q;
 	int err;
 
 	err = rdma_qp_create_ex(t->rdma, &q, IBV_QP_EX_WITH_ATOMIC_WRITE);
 	if (err)
 		return err;
-	err = rdma_qp_connect(t->rdma, peer, q.qp->qp_num);
+	err = rdma_qp_connect(t->rdma, peer, q.qp->qp_num, psn);
 	if (!err)
-		err = rdma_qp_connect(t->rdma, &q, peer->qp->qp_num);
+		err = rdma_qp_connect(t->rdma, &q, peer->qp->qp_num, psn);
 	if (!err)
 		r->sender = rdma_run(&q, op);
 	rdma_qp_destroy(&q);

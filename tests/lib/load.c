@@ -127,9 +127,18 @@ static int load_main(int fd, void *arg)
 		if (err)
 			result.sender = err;
 		judge(l, c, &result, before);
-		if (err || result.sender != IBV_WC_SUCCESS ||
-		    (n > 0 && n % 1024 == 0))
+		if (result.sender != IBV_WC_SUCCESS &&
+		    c->opcode == IBV_WR_RDMA_READ) {
+			/*
+			 * rxe 7.3.4 forgets to reset comp.opcode with the QP:
+			 * after a READ that was cut short a reset is not enough.
+			 */
+			rdma_pair_destroy(&pair);
+			ASSERT_EQ(rdma_pair_create(&r, &pair, IBV_QPT_RC), 0);
+		} else if (err || result.sender != IBV_WC_SUCCESS ||
+			   (n > 0 && n % 1024 == 0)) {
 			ASSERT_EQ(rdma_pair_connect(&r, &pair), 0);
+		}
 	}
 	if (l->after_unbind) {
 		EXPECT_TRUE(mem_is_gone(map));

@@ -158,7 +158,17 @@ static void drain(struct rdma_qp *q)
 		;
 }
 
-int rdma_qp_connect(struct rdma *r, struct rdma_qp *q, uint32_t dest_qpn)
+uint32_t rdma_new_psn(void)
+{
+	static uint32_t psn;
+
+	/* Higher, so that rxe takes what is left of the one before for old. */
+	psn = (psn + 0x4000) & 0xffffff;
+	return psn;
+}
+
+int rdma_qp_connect(struct rdma *r, struct rdma_qp *q, uint32_t dest_qpn,
+		    uint32_t psn)
 {
 	bool rc = q->qp->qp_type == IBV_QPT_RC;
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
@@ -183,6 +193,7 @@ int rdma_qp_connect(struct rdma *r, struct rdma_qp *q, uint32_t dest_qpn)
 		.qp_state = IBV_QPS_RTR,
 		.path_mtu = r->mtu < IBV_MTU_1024 ? r->mtu : IBV_MTU_1024,
 		.dest_qp_num = dest_qpn,
+		.rq_psn = psn,
 		.max_dest_rd_atomic = 16,
 		.min_rnr_timer = 12,
 		.ah_attr = {
@@ -205,6 +216,7 @@ int rdma_qp_connect(struct rdma *r, struct rdma_qp *q, uint32_t dest_qpn)
 
 	attr = (struct ibv_qp_attr) {
 		.qp_state = IBV_QPS_RTS,
+		.sq_psn = psn,
 		.timeout = 18,		/* 1 s: the machine is emulated */
 		.retry_cnt = 5,
 		.rnr_retry = 6,
@@ -235,18 +247,20 @@ int rdma_pair_create(struct rdma *r, struct rdma_pair *p, enum ibv_qp_type type)
 
 int rdma_pair_connect(struct rdma *r, struct rdma_pair *p)
 {
-	int tries, err;
+	int tries, err = 0;
+	uint32_t psn;
 
 	/*
 	 * rxe may still be busy with packets of the connection before and put
 	 * a QP into the error state while it is on its way up (-EINVAL).
 	 */
 	for (tries = 0; tries < 20; tries++) {
+		psn = rdma_new_psn();
 		/* The responder first: nothing arrives before it is ready. */
-		err = rdma_qp_connect(r, &p->end[1], p->end[0].qp->qp_num);
+		err = rdma_qp_connect(r, &p->end[1], p->end[0].qp->qp_num, psn);
 		if (!err)
 			err = rdma_qp_connect(r, &p->end[0],
-					      p->end[1].qp->qp_num);
+					      p->end[1].qp->qp_num, psn);
 		if (err != -EINVAL)
 			break;
 		usleep(200);

@@ -38,8 +38,15 @@ int rdma_qp_create(struct rdma *r, struct rdma_qp *q, enum ibv_qp_type type);
 /* With the ibv_wr_* interface; ops are IBV_QP_EX_WITH_*. */
 int rdma_qp_create_ex(struct rdma *r, struct rdma_qp *q, uint64_t ops);
 void rdma_qp_destroy(struct rdma_qp *q);
-/* From any state, through RESET. Old completions are thrown away. */
-int rdma_qp_connect(struct rdma *r, struct rdma_qp *q, uint32_t dest_qpn);
+/*
+ * From any state, through RESET. Old completions are thrown away. Both ends
+ * start at packet number psn, which has to be a new one when QPs are connected
+ * again: packets of the connection before may still be under way.
+ */
+int rdma_qp_connect(struct rdma *r, struct rdma_qp *q, uint32_t dest_qpn,
+		    uint32_t psn);
+/* Higher than every one before, by more than a connection uses. */
+uint32_t rdma_new_psn(void);
 
 /* Two QPs of one process, connected to each other: [0] asks, [1] responds. */
 struct rdma_pair {

@@ -215,6 +215,7 @@ static void op_atomics(void)
 static void op_atomic_write(void)
 {
 	struct scene *s = scene_open(1, 0);
+	uint32_t psn = rdma_new_psn();
 	struct rdma_qp q;
 	struct rdma_op op;
 	int err;
@@ -225,8 +226,8 @@ static void op_atomic_write(void)
 		TAP_SKIP("the installed libibverbs has no ATOMIC_WRITE for rxe (%s)",
 			 strerror(-err));
 	}
-	EXPECT_EQ(rdma_qp_connect(&s->rdma, &s->pair.end[1], q.qp->qp_num), 0);
-	EXPECT_EQ(rdma_qp_connect(&s->rdma, &q, s->pair.end[1].qp->qp_num), 0);
+	EXPECT_EQ(rdma_qp_connect(&s->rdma, &s->pair.end[1], q.qp->qp_num, psn), 0);
+	EXPECT_EQ(rdma_qp_connect(&s->rdma, &q, s->pair.end[1].qp->qp_num, psn), 0);
 	op = scene_op(s, IBV_WR_ATOMIC_WRITE, 8);
 	op.swap = 0x1122334455667788ULL;
 	op.raddr += 24;

@@ -531,7 +531,7 @@ static int forking_owner(int fd, void *arg)
 	ASSERT_TRUE(worker_tell(fd, 'q'));
 	ASSERT_TRUE(worker_hear(fd, 'q', 20));
 	for (i = 0; i < LEGACY_QPS; i++)
-		ASSERT_EQ(rdma_qp_connect(&s->rdma, &qp[i], l->peer_qpn[i]), 0);
+		ASSERT_EQ(rdma_qp_connect(&s->rdma, &qp[i], l->peer_qpn[i], 0), 0);
 	ASSERT_EQ(worker_start(&w, "heir", heir_main, l), 0);
 	ASSERT_TRUE(worker_hear(w.fd, 'r', 10));
 	ASSERT_TRUE(worker_tell(fd, 'r'));
@@ -591,7 +591,7 @@ static void owner_leaves_child_stays(bool execs)
 		ASSERT_EQ(rdma_qp_create(&l->rdma, &l->qp[i], IBV_QPT_RC), 0);
 		l->peer_qpn[i] = l->qp[i].qp->qp_num;
 		ASSERT_EQ(rdma_qp_connect(&l->rdma, &l->qp[i],
-					  l->owner_qpn[i]), 0);
+					  l->owner_qpn[i], 0), 0);
 	}
 	EXPECT_TRUE(worker_tell(w.fd, 'q'));
 	ASSERT_TRUE(worker_hear(w.fd, 'r', 20));
