@@ -78,10 +78,20 @@ static void tell(const char *step, const char *fmt, ...)
 	dprintf(STDOUT_FILENO, "[%8.3f] %s: %s\n", clock_now(), step, line);
 }
 
-/* B asks, A follows: both ends through RESET into a new connection. */
+/*
+ * B asks, A follows: both ends through RESET into a new connection. Again if
+ * rxe was still busy with the one before, see rdma_pair_connect().
+ */
 static bool reconnect_a(struct rdma *r, struct rdma_qp *q, int fd)
 {
-	return rdma_qp_connect(r, q, st->b_qpn, st->psn) == 0 && worker_tell(fd, 'k');
+	int tries, err = -EINVAL;
+
+	for (tries = 0; err == -EINVAL && tries < 20; tries++) {
+		if (tries)
+			usleep(500);
+		err = rdma_qp_connect(r, q, st->b_qpn, st->psn);
+	}
+	return !err && worker_tell(fd, 'k');
 }
 
 static bool reconnect_b(struct rdma *r, struct rdma_qp *q, int fd)
