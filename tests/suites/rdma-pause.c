@@ -45,7 +45,8 @@ static void after(void)
  * no byte may change any more. That is before the unbind returns, whose other
  * work would hide a copy that comes late.
  */
-static void copy_in_flight(enum ibv_wr_opcode opcode, size_t len, bool local)
+static void held_copy(const char *how, enum ibv_wr_opcode opcode, size_t len,
+		      bool local)
 {
 	struct scene *s = scene_open(1, 0);
 	struct rdma_op op = scene_op(s, opcode, len);
@@ -71,7 +72,7 @@ static void copy_in_flight(enum ibv_wr_opcode opcode, size_t len, bool local)
 	/* the observer's own mapping of the BAR, while there is time */
 	ASSERT_EQ(observer_open(&s->observer), 0);
 
-	ASSERT_EQ(mutate_add("copy_slow"), 0);
+	ASSERT_EQ(mutate_add(how), 0);
 	ASSERT_EQ(rdma_post(&s->pair.end[0], &op), 0);
 	clock_sleep_ms(COPY_MS / 4);
 	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
@@ -100,6 +101,30 @@ static void copy_in_flight(enum ibv_wr_opcode opcode, size_t len, bool local)
 	scene_close(s);
 }
 
+static void copy_in_flight(enum ibv_wr_opcode opcode, size_t len, bool local)
+{
+	held_copy("copy_slow", opcode, len, local);
+}
+
+/*
+ * The key was looked up before the revoke, the copy has not begun: the revoke
+ * does not wait for it, so the copy must not happen.
+ */
+static void late_copy_of_a_write(void)
+{
+	held_copy("copy_late", IBV_WR_RDMA_WRITE, 64, false);
+}
+
+static void late_copy_of_an_atomic(void)
+{
+	held_copy("copy_late", IBV_WR_ATOMIC_FETCH_AND_ADD, 8, false);
+}
+
+static void late_copy_of_a_receive(void)
+{
+	held_copy("copy_late", IBV_WR_SEND, 64, false);
+}
+
 static void copy_of_a_write(void)
 {
 	copy_in_flight(IBV_WR_RDMA_WRITE, 64, false);
@@ -121,8 +146,8 @@ static void copy_of_a_read_response(void)
 }
 
 /*
- * The responder keeps the region from packet to packet and looks its key up
- * for the first one only: those behind it must be stopped as well.
+ * One packet is being copied when the revoke comes, those behind it must be
+ * stopped: each is looked up again.
  */
 static void copy_of_many_packets(void)
 {
@@ -307,6 +332,9 @@ static const struct tap_test tests[] = {
 	{ "copy_of_an_atomic", copy_of_an_atomic, 0 },
 	{ "copy_of_a_receive", copy_of_a_receive, 0 },
 	{ "copy_of_a_read_response", copy_of_a_read_response, 0 },
+	{ "late_copy_of_a_write", late_copy_of_a_write, 0 },
+	{ "late_copy_of_an_atomic", late_copy_of_an_atomic, 0 },
+	{ "late_copy_of_a_receive", late_copy_of_a_receive, 0 },
 	{ "copy_of_many_packets", copy_of_many_packets, 0 },
 	{ "copy_of_many_received", copy_of_many_received, 0 },
 	{ "mmap_half_way_in", mmap_half_way_in, 30 },

@@ -23,6 +23,7 @@ enum pfn_revoke_mutation {
 	PFN_REVOKE_DETACH_LOCKED,
 	/* These break nothing, they make room for a race */
 	PFN_REVOKE_COPY_SLOW,
+	PFN_REVOKE_COPY_LATE,
 	PFN_REVOKE_MMAP_GAP,
 	PFN_REVOKE_ATTACH_GAP,
 	PFN_REVOKE_REMOVE_GAP,
