@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "vfio.h"
+#include "sysfs.h"
+#include "tap.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PCI "/sys/bus/pci"
+
+static bool has_ids(const char *bdf, unsigned int vendor, unsigned int device)
+{
+	unsigned long long v, d;
+	char path[300];
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/vendor", bdf);
+	if (sysfs_read_ull(path, &v))
+		return false;
+	snprintf(path, sizeof(path), PCI "/devices/%s/device", bdf);
+	return !sysfs_read_ull(path, &d) && v == vendor && d == device;
+}
+
+int vfio_find(unsigned int vendor, unsigned int device, unsigned int n,
+	      char bdf[32])
+{
+	struct dirent **list;
+	int i, nr, err = -ENODEV;
+
+	nr = scandir(PCI "/devices", &list, NULL, alphasort);
+	if (nr < 0)
+		return -errno;
+	for (i = 0; i < nr; i++) {
+		if (err && has_ids(list[i]->d_name, vendor, device) && n-- == 0) {
+			snprintf(bdf, 32, "%.31s", list[i]->d_name);
+			err = 0;
+		}
+		free(list[i]);
+	}
+	free(list);
+	return err;
+}
+
+static bool bound_to_vfio(const char *bdf)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), PCI "/drivers/vfio-pci/%s", bdf);
+	return access(path, F_OK) == 0;
+}
+
+int vfio_bind(const char *bdf)
+{
+	char path[128];
+	int err;
+
+	if (bound_to_vfio(bdf))
+		return 0;
+	snprintf(path, sizeof(path), PCI "/devices/%s/driver/unbind", bdf);
+	err = sysfs_write(path, bdf);
+	if (err && err != -ENOENT)
+		goto out;
+	snprintf(path, sizeof(path), PCI "/devices/%s/driver_override", bdf);
+	err = sysfs_write(path, "vfio-pci");
+	if (err)
+		goto out;
+	snprintf(path, sizeof(path), PCI "/drivers_probe");
+	err = sysfs_write(path, bdf);
+	if (!err && !bound_to_vfio(bdf))
+		err = -ENODEV;
+out:
+	if (err)
+		tap_note("vfio-pci for %s: %s: %s", bdf, path, strerror(-err));
+	return err;
+}
+
+int vfio_unbind(const char *bdf)
+{
+	char path[128];
+	int err;
+
+	err = sysfs_write(PCI "/drivers/vfio-pci/unbind", bdf);
+	if (err)
+		return err;
+	snprintf(path, sizeof(path), PCI "/devices/%s/driver_override", bdf);
+	return sysfs_write(path, "\n");
+}
+
+int vfio_space_open(struct vfio_space *s, enum vfio_kind kind)
+{
+	memset(s, 0, sizeof(*s));
+	s->kind = kind;
+	s->fd = open(kind == VFIO_KIND_TYPE1 ? "/dev/vfio/vfio" : "/dev/iommu",
+		     O_RDWR | O_CLOEXEC);
+	if (s->fd < 0)
+		return -errno;
+	s->open = true;
+	return 0;
+}
+
+void vfio_space_close(struct vfio_space *s)
+{
+	if (s->open)
+		close(s->fd);
+	memset(s, 0, sizeof(*s));
+}
+
+static int open_group(const char *bdf)
+{
+	char path[128], link[256];
+	const char *name;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), PCI "/devices/%s/iommu_group", bdf);
+	n = readlink(path, link, sizeof(link) - 1);
+	if (n < 0)
+		return -errno;
+	link[n] = '\0';
+	name = strrchr(link, '/');
+	if (!name)
+		return -ENODEV;
+	snprintf(path, sizeof(path), "/dev/vfio/%.16s", name + 1);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int region(const struct vfio_dev *d, unsigned int index,
+		  struct vfio_region_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->argsz = sizeof(*info);
+	info->index = index;
+	return ioctl(d->fd, VFIO_DEVICE_GET_REGION_INFO, info) ? -errno : 0;
+}
+
+/* Memory decoding, and bus mastering, which opening the device switched off. */
+static int let_it_master(const struct vfio_dev *d)
+{
+	struct vfio_region_info info;
+	off_t at;
+	uint16_t cmd;
+	int err;
+
+	err = region(d, VFIO_PCI_CONFIG_REGION_INDEX, &info);
+	if (err)
+		return err;
+	at = (off_t)info.offset + PCI_COMMAND;
+	if (pread(d->fd, &cmd, sizeof(cmd), at) != sizeof(cmd))
+		return -EIO;
+	cmd |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	if (pwrite(d->fd, &cmd, sizeof(cmd), at) != sizeof(cmd))
+		return -EIO;
+	return 0;
+}
+
+int vfio_attach(struct vfio_space *s, struct vfio_dev *d, const char *bdf)
+{
+	int err;
+
+	memset(d, 0, sizeof(*d));
+	snprintf(d->bdf, sizeof(d->bdf), "%.31s", bdf);
+	d->group = open_group(bdf);
+	if (d->group < 0)
+		return d->group;
+	if (ioctl(d->group, VFIO_GROUP_SET_CONTAINER, &s->fd)) {
+		err = -errno;
+		goto err_group;
+	}
+	if (!s->has_iommu && ioctl(s->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
+		err = -errno;
+		goto err_group;
+	}
+	s->has_iommu = true;
+	d->fd = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	if (d->fd < 0) {
+		err = -errno;
+		goto err_group;
+	}
+	err = let_it_master(d);
+	if (err)
+		goto err_fd;
+	d->open = true;
+	return 0;
+
+err_fd:
+	close(d->fd);
+err_group:
+	close(d->group);
+	return err;
+}
+
+void vfio_detach(struct vfio_dev *d)
+{
+	if (d->open) {
+		close(d->fd);
+		/* leaves the container as well */
+		close(d->group);
+	}
+	memset(d, 0, sizeof(*d));
+}
+
+int vfio_map(const struct vfio_space *s, const void *at, uint64_t iova,
+	     size_t len, int rights)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ |
+			 (rights == VFIO_RO ? 0 : VFIO_DMA_MAP_FLAG_WRITE),
+		.vaddr = (uintptr_t)at,
+		.iova = iova,
+		.size = len,
+	};
+
+	return ioctl(s->fd, VFIO_IOMMU_MAP_DMA, &map) ? -errno : 0;
+}
+
+static int unmap(const struct vfio_space *s, unsigned int flags, uint64_t iova,
+		 size_t len, uint64_t *done)
+{
+	struct vfio_iommu_type1_dma_unmap req = {
+		.argsz = sizeof(req),
+		.flags = flags,
+		.iova = iova,
+		.size = len,
+	};
+	int err = ioctl(s->fd, VFIO_IOMMU_UNMAP_DMA, &req) ? -errno : 0;
+
+	*done = err ? 0 : req.size;
+	return err;
+}
+
+int vfio_unmap(const struct vfio_space *s, uint64_t iova, size_t len,
+	       uint64_t *done)
+{
+	return unmap(s, 0, iova, len, done);
+}
+
+int vfio_unmap_all(const struct vfio_space *s, uint64_t *done)
+{
+	return unmap(s, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0, done);
+}
+
+void *vfio_map_bar(const struct vfio_dev *d, unsigned int bar, size_t *len)
+{
+	struct vfio_region_info info;
+	void *m;
+	int err;
+
+	err = region(d, bar, &info);
+	if (!err && !(info.flags & VFIO_REGION_INFO_FLAG_MMAP))
+		err = -EOPNOTSUPP;
+	if (err) {
+		errno = -err;
+		return NULL;
+	}
+	m = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED, d->fd,
+		 (off_t)info.offset);
+	if (m == MAP_FAILED)
+		return NULL;
+	*len = info.size;
+	return m;
+}
+
+int vfio_reset(const struct vfio_dev *d)
+{
+	return ioctl(d->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+}
