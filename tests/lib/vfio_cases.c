@@ -1,0 +1,1030 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * DMA maps of the provider's memory: that they work, what an unbind leaves of
+ * them, and who may do what at the same time.
+ */
+#include "vfio_cases.h"
+#include "check.h"
+#include "clock.h"
+#include "p2pmem.h"
+#include "rdma.h"
+#include "scene.h"
+#include "slow.h"
+#include "stage.h"
+#include "tap.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Ordinary and provider's pages, in the order of struct stage_layout. */
+#define P2P_ALONE	(&(struct stage_layout){ 0, 4, 0, 0, 0 })
+#define MIXED		(&(struct stage_layout){ 2, 4, 2, 0, 0 })
+#define MANY_PARTS	(&(struct stage_layout){ 2, 2, 2, 2, 2 })
+
+/* IOVAs beside the stage's own mapping. */
+#define OTHER_IOVA	(STAGE_IOVA + 0x800000)
+
+/* Is so much of the provider's memory taken, beyond what the driver holds? */
+static bool taken(size_t len)
+{
+	unsigned long long now;
+
+	return !provider_available(&scene_provider, &now) &&
+	       now + len == scene_provider.available;
+}
+
+static bool nothing_taken(void)
+{
+	return provider_available_is_back(&scene_provider, 3000);
+}
+
+/* The device and the space, with ordinary memory: all the rest stands on it. */
+static void ordinary(void)
+{
+	struct stage *s = stage_open_bare(&(struct stage_layout){ 2, 0, 0, 0, 0 });
+	long locked = stage_locked();
+
+	ASSERT_EQ(stage_map(s), 0);
+	EXPECT_EQ(stage_locked(), locked + 8);
+	stage_load(s, 0, 77, EDU_MAX);
+	EXPECT_EQ(stage_buffer_differs(s, 0, 77, EDU_MAX), 0);
+	EXPECT_GE(stage_buffer_differs(s, 0, 78, EDU_MAX), EDU_MAX - 100);
+	stage_ram_works(s, 0);
+	stage_unmap(s);
+	EXPECT_EQ(stage_locked(), locked);
+	/* what is not mapped faults, and is seen to: the other tests rely on it */
+	stage_faults(s, 0, STAGE_IOVA);
+	stage_close(s);
+}
+
+static void alone(void)
+{
+	struct stage *s = stage_open(P2P_ALONE);
+
+	stage_dma_works(s, 0);
+	stage_unbind(s);
+	stage_close(s);
+	stage_fresh_works();
+}
+
+static void with_ordinary_memory(void)
+{
+	struct stage *s = stage_open(MIXED);
+
+	stage_dma_works(s, 0);
+	stage_unbind(s);
+	stage_close(s);
+	stage_fresh_works();
+}
+
+static void many_parts(void)
+{
+	struct stage *s = stage_open(MANY_PARTS);
+
+	stage_dma_works(s, 0);
+	stage_unbind(s);
+	stage_close(s);
+}
+
+/* More pages than are pinned in one go, and what borders on 2 MiB. */
+static void many_pages(void)
+{
+	struct stage *s = stage_open(&(struct stage_layout){ 1, 1200, 1, 0, 0 });
+
+	stage_dma_works(s, 0);
+	stage_unbind(s);
+	stage_close(s);
+}
+
+/* Two mappings next to each other, which are next to each other in the BAR. */
+static void neighbours(void)
+{
+	struct stage *s = stage_open(&(struct stage_layout){ 1, 2, 0, 2, 1 });
+
+	stage_dma_works(s, 0);
+	stage_unbind(s);
+	stage_close(s);
+}
+
+/* The provider's PCI device goes, not only its driver. */
+static void device_removed(void)
+{
+	struct stage *s = stage_open(MIXED);
+	struct unbind u;
+
+	stage_dma_works(s, 0);
+	ASSERT_EQ(remove_start(&scene_provider, &u), 0);
+	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	tap_note("the removal took %.3f s of guest time", u.seconds);
+	stage_p2p_is_dead(s, 0, true);
+	stage_ram_works(s, 0);
+	ASSERT_EQ(provider_rescan(&scene_provider), 0);
+	stage_p2p_is_dead(s, 0, false);
+	stage_close(s);
+	stage_fresh_works();
+}
+
+/* The process has no mapping any more, the device still has. */
+static void munmapped(void)
+{
+	struct stage *s = stage_open(MIXED);
+	void *m;
+
+	stage_dma_works(s, 0);
+	m = mmap(s->p2p[0], s->p2p_len[0], PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	ASSERT_TRUE(m == s->p2p[0]);
+	EXPECT_TRUE(taken(s->p2p_len[0]));
+	stage_load(s, 0, 31, 512);
+	EXPECT_EQ(edu_run(&s->edu[0], EDU_WRITE, stage_iova(s, m), 512), 0);
+	stage_load(s, 0, 32, 512);
+	EXPECT_EQ(edu_run(&s->edu[0], EDU_READ, stage_iova(s, m), 512), 0);
+	EXPECT_EQ(stage_buffer_differs(s, 0, 31, 512), 0);
+	stage_unbind(s);
+	stage_close(s);
+}
+
+/* Another process maps, into the same space, and is gone. */
+static int maps_and_exits(int fd, void *arg)
+{
+	(void)fd;
+	ASSERT_EQ(stage_map(arg), 0);
+	return 0;
+}
+
+static void owner_exited(void)
+{
+	struct stage *s = stage_open_bare(P2P_ALONE);
+	struct worker w;
+
+	ASSERT_EQ(worker_start(&w, "owner", maps_and_exits, s), 0);
+	ASSERT_EQ(worker_join(&w, 20), 0);
+	s->mapped = true;
+	stage_dma_works(s, 0);
+	stage_unbind(s);
+	stage_close(s);
+}
+
+/*
+ * Pins do not leak. Each way in which a mapping can end: the provider's memory
+ * is held until then, and given back by then.
+ */
+static struct stage *held_by_the_map_alone(void)
+{
+	struct stage *s = stage_open(MIXED);
+
+	ASSERT_TRUE(mmap(s->p2p[0], s->p2p_len[0], PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		    s->p2p[0]);
+	EXPECT_TRUE(taken(s->p2p_len[0]));
+	return s;
+}
+
+static int maps_and_waits(int fd, void *arg)
+{
+	(void)arg;
+	stage_open(MIXED);
+	ASSERT_TRUE(worker_tell(fd, 'm'));
+	pause();
+	return 0;
+}
+
+static void no_leak(void)
+{
+	struct stage *s;
+	struct worker w;
+	uint64_t done;
+	int round;
+
+	for (round = 0; round < 3; round++) {
+		s = held_by_the_map_alone();
+		stage_unmap(s);
+		EXPECT_TRUE(nothing_taken());
+		stage_close(s);
+	}
+
+	s = held_by_the_map_alone();
+	EXPECT_EQ(vfio_unmap_all(&s->space, &done), 0);
+	EXPECT_EQ(done, s->len + 2 * PAGE);
+	EXPECT_TRUE(nothing_taken());
+	EXPECT_EQ(stage_locked(), s->locked);
+
+	stage_drop(s);
+
+	/* the device leaves the space, the space stays open */
+	s = held_by_the_map_alone();
+	edu_close(&s->edu[0]);
+	vfio_detach(&s->dev[0]);
+	EXPECT_TRUE(nothing_taken());
+	EXPECT_EQ(stage_locked(), s->locked);
+	stage_drop(s);
+
+	/* everything is closed at once, in a process that is killed */
+	ASSERT_EQ(worker_start(&w, "owner", maps_and_waits, NULL), 0);
+	ASSERT_TRUE(worker_hear(w.fd, 'm', 20));
+	EXPECT_TRUE(taken(4 * PAGE));
+	worker_kill(&w, SIGKILL);
+	EXPECT_NE(worker_join(&w, 10), -1);
+	EXPECT_TRUE(nothing_taken());
+}
+
+/* Revoked, and then closed without an unmap. */
+static void closed_after_the_revoke(void)
+{
+	struct stage *s = stage_open(MIXED);
+	struct unbind u;
+	uint64_t done;
+
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	EXPECT_EQ(u.err, 0);
+	edu_close(&s->edu[0]);
+	vfio_detach(&s->dev[0]);
+	EXPECT_EQ(stage_locked(), s->locked);
+	stage_drop(s);
+	ASSERT_EQ(provider_bind(&scene_provider), 0);
+	stage_fresh_works();
+
+	/* and with everything unmapped in one go */
+	s = stage_open(MANY_PARTS);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	EXPECT_EQ(vfio_unmap_all(&s->space, &done), 0);
+	EXPECT_EQ(done, s->len + 2 * PAGE);
+	EXPECT_EQ(stage_locked(), s->locked);
+	stage_drop(s);
+	ASSERT_EQ(provider_bind(&scene_provider), 0);
+}
+
+/* A device that comes later finds what is left, and nothing more. */
+static void attach_after_the_revoke(void)
+{
+	struct stage *s = stage_open(MANY_PARTS);
+	struct unbind u;
+
+	stage_dma_works(s, 0);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	stage_add_edu(s, 1);
+	ASSERT_EQ(observer_snapshot(&s->observer), 0);
+	stage_p2p_is_dead(s, 1, true);
+	stage_p2p_is_dead(s, 0, false);
+	EXPECT_EQ(observer_changed(&s->observer), 0);
+	stage_ram_works(s, 1);
+	/* the first one leaves */
+	edu_close(&s->edu[0]);
+	vfio_detach(&s->dev[0]);
+	stage_ram_works(s, 1);
+	stage_p2p_is_dead(s, 1, false);
+	EXPECT_EQ(observer_changed(&s->observer), 0);
+	observer_close(&s->observer);
+	ASSERT_EQ(provider_bind(&scene_provider), 0);
+	stage_add_edu(s, 0);
+	stage_p2p_is_dead(s, 0, false);
+	stage_ram_works(s, 0);
+	stage_close(s);
+}
+
+static void two_devices(void)
+{
+	struct stage *s = stage_open(MIXED);
+	struct unbind u;
+
+	stage_add_edu(s, 1);
+	stage_dma_works(s, 0);
+	stage_dma_works(s, 1);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	ASSERT_EQ(observer_snapshot(&s->observer), 0);
+	stage_p2p_is_dead(s, 1, true);
+	stage_ram_works(s, 1);
+	EXPECT_EQ(observer_changed(&s->observer), 0);
+	stage_aftermath(s, &u);
+	stage_close(s);
+}
+
+/* The same pages in two spaces, and twice in one of them. */
+static void two_spaces(void)
+{
+	struct stage *a = stage_open(MIXED);
+	struct stage *b = stage_open_bare(&(struct stage_layout){ 1, 1, 0, 0, 0 });
+	struct unbind u;
+	uint64_t done;
+
+	ASSERT_EQ(vfio_map(&b->space, a->p2p[0], OTHER_IOVA, a->p2p_len[0],
+			   VFIO_RW), 0);
+	ASSERT_EQ(vfio_map(&a->space, a->p2p[0], OTHER_IOVA, a->p2p_len[0],
+			   VFIO_RW), 0);
+	stage_load(b, 0, 9, 512);
+	EXPECT_EQ(edu_run(&b->edu[0], EDU_WRITE, OTHER_IOVA, 512), 0);
+	EXPECT_EQ(mem_differs(a->p2p[0], 512, 9), 0);
+
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	ASSERT_EQ(observer_snapshot(&a->observer), 0);
+	stage_dead_range(b, 0, OTHER_IOVA, a->p2p_len[0], true);
+	stage_dead_range(a, 0, OTHER_IOVA, a->p2p_len[0], false);
+	EXPECT_EQ(observer_changed(&a->observer), 0);
+	EXPECT_EQ(vfio_unmap(&b->space, OTHER_IOVA, a->p2p_len[0], &done), 0);
+	EXPECT_EQ(done, a->p2p_len[0]);
+	stage_aftermath(a, &u);
+	EXPECT_EQ(vfio_unmap(&a->space, OTHER_IOVA, a->p2p_len[0], &done), 0);
+	EXPECT_EQ(done, a->p2p_len[0]);
+	stage_close(b);
+	stage_close(a);
+}
+
+/* One unbind takes the same pages from an MR and from a DMA map. */
+struct both {
+	struct scene *scene;
+	struct stage *stage;
+	bool rebound;
+};
+
+static unsigned int attack_both(void *arg, unsigned int n)
+{
+	struct both *b = arg;
+
+	stage_dead_range(b->stage, 0, OTHER_IOVA, b->scene->len, !b->rebound);
+	b->rebound = true;
+	return scene_attack_mr(b->scene, n);
+}
+
+static void mr_and_map(void)
+{
+	struct stage *s = stage_open_bare(&(struct stage_layout){ 1, 1, 0, 0, 0 });
+	struct both b = { scene_open(2, 0), s, false };
+	uint64_t done;
+
+	ASSERT_EQ(vfio_map(&s->space, b.scene->area, OTHER_IOVA, b.scene->len,
+			   VFIO_RW), 0);
+	stage_load(s, 0, 6, 512);
+	EXPECT_EQ(edu_run(&s->edu[0], EDU_WRITE, OTHER_IOVA, 512), 0);
+	EXPECT_EQ(mem_differs(b.scene->area, 512, 6), 0);
+	scene_unbind(&b.scene->observer, attack_both, &b, 8);
+	EXPECT_EQ(vfio_unmap(&s->space, OTHER_IOVA, b.scene->len, &done), 0);
+	EXPECT_EQ(done, b.scene->len);
+	scene_close(b.scene);
+	stage_close(s);
+}
+
+/* Devices that never stop, before, during and after the unbind. */
+struct loop {
+	pthread_t id;
+	struct edu *edu;
+	uint64_t from, to;
+	volatile bool stop;
+	volatile unsigned int rounds;
+	volatile int err;
+};
+
+static void *looping(void *arg)
+{
+	struct loop *l = arg;
+
+	while (!l->stop && !l->err) {
+		l->err = edu_run(l->edu, EDU_READ, l->from, 1024);
+		if (!l->err)
+			l->err = edu_run(l->edu, EDU_WRITE, l->to, 1024);
+		l->rounds++;
+	}
+	return NULL;
+}
+
+static void loop_start(struct loop *l, struct edu *e, uint64_t from, uint64_t to)
+{
+	memset(l, 0, sizeof(*l));
+	l->edu = e;
+	l->from = from;
+	l->to = to;
+	ASSERT_EQ(pthread_create(&l->id, NULL, looping, l), 0);
+}
+
+static bool loop_wait(struct loop *l, unsigned int n)
+{
+	double end = clock_now() + 10 * clock_scale();
+	unsigned int want = l->rounds + n;
+
+	while (l->rounds < want && !l->err && clock_now() < end)
+		clock_sleep_ms(2);
+	return l->rounds >= want;
+}
+
+static void loop_stop(struct loop *l)
+{
+	l->stop = true;
+	pthread_join(l->id, NULL);
+	EXPECT_EQ(l->err, 0);
+}
+
+#define LOOP_ROUNDS 40
+
+static void under_traffic(void)
+{
+	unsigned int round, rounds = clock_scale() > 1 ? 10 : LOOP_ROUNDS;
+	double worst = 0;
+	struct loop l[2];
+	struct stage *s;
+	struct unbind u;
+	int i;
+
+	for (round = 0; round < rounds && !tap_failed(); round++) {
+		s = stage_open(MIXED);
+		stage_add_edu(s, 1);
+		/* ordinary to provider's memory, and within the provider's */
+		loop_start(&l[0], &s->edu[0], stage_iova(s, s->ram[0]),
+			   stage_iova(s, s->p2p[0]));
+		loop_start(&l[1], &s->edu[1], stage_iova(s, s->p2p[0] + PAGE),
+			   stage_iova(s, s->p2p[0] + 3 * PAGE));
+		/* the devices take a tenth of a second for a transfer */
+		clock_sleep_ms(100 + round * 37 % 200);
+		ASSERT_TRUE(unbind_now(&scene_provider, &u));
+		EXPECT_EQ(u.err, 0);
+		if (u.seconds > worst)
+			worst = u.seconds;
+		ASSERT_EQ(observer_snapshot(&s->observer), 0);
+		/* what the device brings now was never there before */
+		mem_fill(s->ram[0], PAGE, 0xabc + round);
+		for (i = 0; i < 2; i++)
+			EXPECT_TRUE(loop_wait(&l[i], 2));
+		EXPECT_EQ(observer_changed(&s->observer), 0);
+		for (i = 0; i < 2; i++)
+			loop_stop(&l[i]);
+		observer_close(&s->observer);
+		stage_close(s);
+		ASSERT_EQ(provider_bind(&scene_provider), 0);
+	}
+	tap_note("%u rounds, the slowest unbind took %.3f s", round, worst);
+	stage_fresh_works();
+}
+
+/*
+ * Threads that map, unmap, attach, detach and close, while the driver goes.
+ */
+struct race {
+	struct stage *stage;
+	unsigned char *mem;
+	size_t len;
+	volatile bool unbound, stop;
+	volatile unsigned int mapped, refused, late, attached;
+	volatile int odd;		/* errno of what should not happen */
+	const char *volatile odd_what;
+};
+
+struct racer {
+	pthread_t id;
+	struct race *race;
+	unsigned int n;
+};
+
+static void odd(struct race *r, const char *what, int err)
+{
+	r->odd_what = what;
+	r->odd = err;
+}
+
+/* Each thread its own IOVA, and a part of the memory. */
+static void *mapping(void *arg)
+{
+	struct racer *t = arg;
+	struct race *r = t->race;
+	uint64_t iova = OTHER_IOVA + t->n * 0x100000, done;
+	size_t len;
+	bool before;
+	int err;
+
+	while (!r->stop) {
+		len = r->len - t->n * PAGE;
+		before = r->unbound;
+		err = vfio_map(&r->stage->space, r->mem, iova, len, VFIO_RW);
+		if (err) {
+			if (err == -EFAULT || err == -ENODEV)
+				r->refused++;
+			else
+				odd(r, "map", err);
+			usleep(200);
+			continue;
+		}
+		r->mapped++;
+		if (before)
+			r->late++;
+		err = vfio_unmap(&r->stage->space, iova, len, &done);
+		if (err || done != len)
+			odd(r, "unmap", err ? err : -ERANGE);
+	}
+	return NULL;
+}
+
+/* The second device comes and goes, in the same space and in one of its own. */
+static void *attaching(void *arg)
+{
+	struct racer *t = arg;
+	struct race *r = t->race;
+	struct vfio_space own;
+	struct vfio_dev dev;
+	bool before;
+	int err, n;
+
+	for (n = 0; !r->stop; n++) {
+		struct vfio_space *in = &r->stage->space;
+
+		if (n % 2) {
+			err = vfio_space_open(&own, in->kind);
+			if (err) {
+				odd(r, "open", err);
+				break;
+			}
+			in = &own;
+		}
+		err = vfio_attach(in, &dev, stage_edu(1));
+		if (err) {
+			odd(r, "attach", err);
+		} else {
+			r->attached++;
+			before = r->unbound;
+			if (n % 2) {
+				err = vfio_map(&own, r->mem, STAGE_IOVA, r->len,
+					       VFIO_RW);
+				if (!err && before)
+					r->late++;
+				if (err && err != -EFAULT && err != -ENODEV)
+					odd(r, "map of its own", err);
+			}
+			/* closed with the mapping in it */
+			vfio_detach(&dev);
+		}
+		if (n % 2)
+			vfio_space_close(&own);
+	}
+	return NULL;
+}
+
+static void threads(void)
+{
+	void *(*const jobs[])(void *) = { mapping, mapping, mapping, attaching };
+	struct racer t[sizeof(jobs) / sizeof(jobs[0])];
+	unsigned int i, round, rounds = clock_fewer(8);
+	struct stage *s;
+	struct unbind u;
+	struct race r;
+
+	for (round = 0; round < rounds && !tap_failed(); round++) {
+		s = stage_open(MIXED);
+		memset(&r, 0, sizeof(r));
+		r.stage = s;
+		/* ordinary pages in front, so that they are half-way in */
+		r.mem = s->mem;
+		r.len = s->ram_len[0] + s->p2p_len[0];
+		for (i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+			t[i].race = &r;
+			t[i].n = i;
+			ASSERT_EQ(pthread_create(&t[i].id, NULL, jobs[i], &t[i]), 0);
+		}
+		clock_sleep_ms(30 + round * 13);
+		if (EXPECT_TRUE(unbind_now(&scene_provider, &u)))
+			r.unbound = true;
+		clock_sleep_ms(100);
+		r.stop = true;
+		for (i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
+			pthread_join(t[i].id, NULL);
+		tap_note("%u mapped, %u refused, %u attached; the unbind took %.3f s",
+			 r.mapped, r.refused, r.attached, u.seconds);
+		EXPECT_GE(r.mapped, 1);
+		EXPECT_GE(r.refused, 1);
+		EXPECT_GE(r.attached, 1);
+		EXPECT_EQ(r.late, 0);
+		if (!EXPECT_EQ(r.odd, 0))
+			tap_note("%s: %s", r.odd_what, strerror(-r.odd));
+		ASSERT_TRUE(u.done);
+		stage_aftermath(s, &u);
+		stage_close(s);
+	}
+}
+
+/* The owner is killed before, during and after the unbind, in mid-transfer. */
+static int owner_at_work(int fd, void *arg)
+{
+	struct stage *s = stage_open(MIXED);
+	struct loop l;
+
+	(void)arg;
+	loop_start(&l, &s->edu[0], stage_iova(s, s->ram[0]),
+		   stage_iova(s, s->p2p[0]));
+	ASSERT_TRUE(loop_wait(&l, 1));
+	ASSERT_TRUE(worker_tell(fd, 'w'));
+	while (!l.stop) {
+		uint64_t done;
+
+		/* in and out of the kernel as well */
+		if (!vfio_map(&s->space, s->p2p[0], OTHER_IOVA, PAGE, VFIO_RW))
+			vfio_unmap(&s->space, OTHER_IOVA, PAGE, &done);
+	}
+	return 0;
+}
+
+static void owner_killed(void)
+{
+	unsigned int round, rounds = 3 * clock_fewer(4);
+	struct worker w;
+	struct unbind u;
+
+	for (round = 0; round < rounds && !tap_failed(); round++) {
+		ASSERT_EQ(worker_start(&w, "owner", owner_at_work, NULL), 0);
+		ASSERT_TRUE(worker_hear(w.fd, 'w', 20));
+		if (round % 3 == 0)
+			worker_kill(&w, SIGKILL);
+		ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+		if (round % 3 == 1) {
+			usleep(round * 3000);
+			worker_kill(&w, SIGKILL);
+		}
+		EXPECT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+		worker_kill(&w, SIGKILL);
+		EXPECT_NE(worker_join(&w, 10), -1);
+		ASSERT_TRUE(u.done);
+		EXPECT_EQ(u.err, 0);
+		ASSERT_EQ(provider_bind(&scene_provider), 0);
+	}
+	stage_fresh_works();
+}
+
+/*
+ * A map that sleeps on a page which user space does not provide: it holds the
+ * space's lock all the time. The unbind must not wait for it.
+ */
+struct sleeper {
+	struct stage *stage;
+	struct slow slow;
+	size_t p2p_before, p2p_after;	/* pages around the slow one */
+	volatile bool mapped;
+	volatile int err;
+};
+
+static int sleeping_map(int fd, void *arg)
+{
+	struct sleeper *z = arg;
+	size_t len = (z->p2p_before + z->p2p_after + 1) * PAGE;
+	unsigned char *at;
+
+	at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(at != MAP_FAILED);
+	if (z->p2p_before)
+		ASSERT_TRUE(p2pmem_mmap(&scene_provider, at,
+					z->p2p_before * PAGE,
+					MAP_SHARED | MAP_FIXED, 0));
+	ASSERT_TRUE(slow_map(&z->slow, at + z->p2p_before * PAGE));
+	if (z->p2p_after)
+		ASSERT_TRUE(p2pmem_mmap(&scene_provider,
+					at + (z->p2p_before + 1) * PAGE,
+					z->p2p_after * PAGE,
+					MAP_SHARED | MAP_FIXED, 0));
+	ASSERT_TRUE(worker_tell(fd, 'm'));
+	z->err = vfio_map(&z->stage->space, at, OTHER_IOVA, len, VFIO_RW);
+	z->mapped = true;
+	ASSERT_TRUE(worker_hear(fd, 'x', 60));
+	return 0;
+}
+
+static void unbind_meanwhile(size_t p2p_before, size_t p2p_after)
+{
+	struct stage *s = stage_open(MIXED);
+	size_t len = (p2p_before + 1 + p2p_after) * PAGE;
+	struct sleeper *z = worker_shared(sizeof(*z));
+	struct worker w;
+	struct unbind u;
+	uint64_t done;
+	bool returned;
+
+	ASSERT_TRUE(z);
+	z->stage = s;
+	z->p2p_before = p2p_before;
+	z->p2p_after = p2p_after;
+	ASSERT_EQ(slow_open(&z->slow, PAGE), 0);
+	ASSERT_EQ(worker_start(&w, "sleeper", sleeping_map, z), 0);
+	if (!EXPECT_TRUE(slow_somebody_sleeps(&z->slow, 10))) {
+		slow_close(&z->slow);
+		return;
+	}
+	EXPECT_TRUE(!z->mapped);
+	ASSERT_TRUE(worker_hear(w.fd, 'm', 20));
+
+	returned = unbind_now(&scene_provider, &u);
+	EXPECT_TRUE(returned);
+	EXPECT_TRUE(!z->mapped);
+	if (returned) {
+		/* what was mapped before is dead although the lock is held */
+		ASSERT_EQ(observer_snapshot(&s->observer), 0);
+		stage_p2p_is_dead(s, 0, true);
+		EXPECT_EQ(observer_changed(&s->observer), 0);
+	}
+	EXPECT_EQ(slow_let_go(&z->slow), 0);
+	slow_close(&z->slow);
+	if (!returned)
+		unbind_wait(&u, 10 * clock_scale(), NULL, 0);
+	EXPECT_TRUE(worker_tell(w.fd, 'x'));
+	EXPECT_EQ(worker_join(&w, 20), 0);
+	EXPECT_TRUE(z->mapped);
+	tap_note("the map that slept: %s", z->err ? strerror(-z->err) : "mapped");
+	if (!p2p_before && !p2p_after)
+		EXPECT_EQ(z->err, 0);
+	if (p2p_after)
+		EXPECT_NE(z->err, 0);
+	if (z->err)
+		EXPECT_TRUE(z->err == -EFAULT || z->err == -ENODEV);
+	ASSERT_TRUE(u.done);
+	if (p2p_before)
+		stage_dead_range(s, 0, OTHER_IOVA, p2p_before * PAGE, false);
+	stage_aftermath(s, &u);
+	if (!z->err) {
+		EXPECT_EQ(vfio_unmap(&s->space, OTHER_IOVA, len, &done), 0);
+		EXPECT_EQ(done, len);
+	}
+	stage_close(s);
+	worker_unshare(z, sizeof(*z));
+}
+
+static void sleeping_elsewhere(void)
+{
+	unbind_meanwhile(0, 0);
+}
+
+static void sleeping_behind_p2p(void)
+{
+	unbind_meanwhile(3, 0);
+}
+
+static void sleeping_between_p2p(void)
+{
+	unbind_meanwhile(2, 2);
+}
+
+/* Without an unbind it is only slow. */
+static void only_slow(const struct stage_layout *l, size_t p2p_before,
+		      size_t p2p_after)
+{
+	size_t len = (p2p_before + 1 + p2p_after) * PAGE;
+	struct stage *s = stage_open(l);
+	struct sleeper *z = worker_shared(sizeof(*z));
+	struct worker w;
+	uint64_t done;
+
+	ASSERT_TRUE(z);
+	z->stage = s;
+	z->p2p_before = p2p_before;
+	z->p2p_after = p2p_after;
+	ASSERT_EQ(slow_open(&z->slow, PAGE), 0);
+	ASSERT_EQ(worker_start(&w, "sleeper", sleeping_map, z), 0);
+	EXPECT_TRUE(slow_somebody_sleeps(&z->slow, 10));
+	EXPECT_TRUE(worker_hear(w.fd, 'm', 20));
+	clock_sleep_ms(100);
+	EXPECT_TRUE(!z->mapped);
+	EXPECT_EQ(slow_let_go(&z->slow), 0);
+	EXPECT_TRUE(worker_tell(w.fd, 'x'));
+	EXPECT_EQ(worker_join(&w, 20), 0);
+	slow_close(&z->slow);
+	EXPECT_TRUE(z->mapped);
+	EXPECT_EQ(z->err, 0);
+	EXPECT_EQ(vfio_unmap(&s->space, OTHER_IOVA, len, &done), 0);
+	EXPECT_EQ(done, len);
+	stage_close(s);
+	worker_unshare(z, sizeof(*z));
+}
+
+static void sleeping_ordinary(void)
+{
+	only_slow(&(struct stage_layout){ 1, 0, 0, 0, 0 }, 0, 0);
+}
+
+static void sleeping_no_unbind(void)
+{
+	only_slow(MIXED, 2, 2);
+}
+
+/* Maps that must be refused, and leave nothing behind. */
+static void bad_input(void)
+{
+	struct stage *s = stage_open_bare(P2P_ALONE);
+	struct vfio_space *v = &s->space;
+	unsigned char *m = s->p2p[0];
+	size_t len = s->p2p_len[0];
+	uint64_t top = ~0ULL - PAGE + 1, done;
+	struct unbind u;
+	int err;
+
+	EXPECT_EQ(vfio_map(v, m, STAGE_IOVA, 0, VFIO_RW), -EINVAL);
+	EXPECT_EQ(vfio_map(v, m + 1, STAGE_IOVA, PAGE, VFIO_RW), -EINVAL);
+	EXPECT_EQ(vfio_map(v, m, STAGE_IOVA + 1, PAGE, VFIO_RW), -EINVAL);
+	EXPECT_EQ(vfio_map(v, m, STAGE_IOVA, PAGE + 1, VFIO_RW), -EINVAL);
+	/* wraps, either way */
+	err = vfio_map(v, m, top, len, VFIO_RW);
+	tap_note("an IOVA that wraps: %s", strerror(-err));
+	EXPECT_TRUE(err == -EINVAL || err == -EOVERFLOW);
+	err = vfio_map(v, (void *)(uintptr_t)top, STAGE_IOVA, len, VFIO_RW);
+	tap_note("an address that wraps: %s", strerror(-err));
+	EXPECT_TRUE(err == -EINVAL || err == -EOVERFLOW);
+	/* beyond what the IOMMU can map */
+	err = vfio_map(v, m, top - len, len, VFIO_RW);
+	tap_note("an IOVA that is too high: %s", strerror(-err));
+	EXPECT_NE(err, 0);
+	/* into what is not there: the first pages were pinned by then */
+	ASSERT_EQ(mprotect(m + len - PAGE, PAGE, PROT_NONE), 0);
+	EXPECT_EQ(vfio_map(v, m, STAGE_IOVA, len, VFIO_RW), -EFAULT);
+	/* writable for the device, not for the process */
+	ASSERT_EQ(mprotect(m + len - PAGE, PAGE, PROT_READ), 0);
+	EXPECT_EQ(vfio_map(v, m, STAGE_IOVA, len, VFIO_RW), -EFAULT);
+	ASSERT_EQ(mprotect(m, len, PROT_READ | PROT_WRITE), 0);
+	EXPECT_EQ(vfio_unmap(v, STAGE_IOVA, len, &done), 0);
+	EXPECT_EQ(done, 0);
+
+	ASSERT_EQ(stage_map(s), 0);
+	EXPECT_EQ(vfio_map(v, m, STAGE_IOVA, len, VFIO_RW), -EEXIST);
+	EXPECT_EQ(vfio_map(v, m, STAGE_IOVA + len - PAGE, len, VFIO_RW), -EEXIST);
+	/* type1 v2 does not split */
+	EXPECT_EQ(vfio_unmap(v, STAGE_IOVA, PAGE, &done), -EINVAL);
+	stage_dma_works(s, 0);
+	stage_unbind(s);
+	/* what an unbind leaves of a mapping is nothing to map */
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	err = vfio_map(v, m, STAGE_IOVA, len, VFIO_RW);
+	tap_note("revoked memory: %s", strerror(-err));
+	EXPECT_TRUE(err == -EFAULT || err == -ENODEV);
+	ASSERT_EQ(provider_bind(&scene_provider), 0);
+	err = vfio_map(v, m, STAGE_IOVA, len, VFIO_RW);
+	EXPECT_TRUE(err == -EFAULT || err == -ENODEV);
+	stage_close(s);
+}
+
+static void read_only(void)
+{
+	struct stage *s = stage_open_bare(P2P_ALONE);
+	unsigned char *m = s->p2p[0];
+
+	ASSERT_EQ(vfio_map(&s->space, m, STAGE_IOVA, s->len, VFIO_RO), 0);
+	s->mapped = true;
+	mem_fill(m, s->len, 12);
+	ASSERT_EQ(edu_run(&s->edu[0], EDU_READ, STAGE_IOVA, 512), 0);
+	EXPECT_EQ(stage_buffer_differs(s, 0, 12, 512), 0);
+	stage_load(s, 0, 13, 512);
+	stage_faults(s, 0, STAGE_IOVA);
+	EXPECT_EQ(mem_differs(m, s->len, 12), 0);
+	stage_unbind(s);
+	stage_close(s);
+}
+
+/*
+ * Ordinary pages count against RLIMIT_MEMLOCK, the provider's do not: as it
+ * was for all memory without ordinary pages.
+ */
+#define LIMIT_PAGES 16
+
+struct limited {
+	struct stage *stage;
+	unsigned char *ram;
+};
+
+static int maps_within_limits(int fd, void *arg)
+{
+	struct rlimit rl = { LIMIT_PAGES * PAGE, LIMIT_PAGES * PAGE };
+	struct stage *s = arg;
+	size_t len = (LIMIT_PAGES + 1) * PAGE;
+	uint64_t done;
+	void *ram;
+
+	(void)fd;
+	ram = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_TRUE(ram != MAP_FAILED);
+	ASSERT_EQ(setrlimit(RLIMIT_MEMLOCK, &rl), 0);
+	ASSERT_EQ(setresuid(65534, 65534, 65534), 0);
+	EXPECT_EQ(vfio_map(&s->space, ram, OTHER_IOVA, len, VFIO_RW), -ENOMEM);
+	EXPECT_EQ(stage_locked(), 0);
+	/* to the page */
+	EXPECT_EQ(vfio_map(&s->space, ram, OTHER_IOVA, len - PAGE, VFIO_RW), 0);
+	EXPECT_EQ(stage_locked(), LIMIT_PAGES * 4);
+	/* and then more of the provider's than the limit */
+	EXPECT_EQ(stage_map(s), 0);
+	EXPECT_EQ(stage_locked(), LIMIT_PAGES * 4);
+	EXPECT_EQ(vfio_unmap(&s->space, STAGE_IOVA, s->len, &done), 0);
+	EXPECT_EQ(stage_locked(), LIMIT_PAGES * 4);
+	EXPECT_EQ(vfio_unmap(&s->space, OTHER_IOVA, len - PAGE, &done), 0);
+	EXPECT_EQ(stage_locked(), 0);
+	return 0;
+}
+
+static void memlock(void)
+{
+	struct stage *s = stage_open_bare(&(struct stage_layout){ 0, 2 * LIMIT_PAGES, 0, 0, 0 });
+	struct worker w;
+
+	ASSERT_EQ(worker_start(&w, "limited", maps_within_limits, s), 0);
+	EXPECT_EQ(worker_join(&w, 20), 0);
+	stage_close(s);
+}
+
+/*
+ * The same pages without a pin, through the BAR that sysfs shows: nothing is
+ * unpinned that was not pinned.
+ */
+static void through_sysfs(void)
+{
+	struct stage *s = stage_open(P2P_ALONE);
+	struct unbind u;
+	char path[128];
+	uint64_t done;
+	void *m;
+	int fd, round;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%d",
+		 scene_provider.bdf, s->observer.bar);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	m = mmap(NULL, s->len, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		 (off_t)s->observer.offset);
+	close(fd);
+	ASSERT_TRUE(m != MAP_FAILED);
+	for (round = 0; round < 3; round++) {
+		ASSERT_EQ(vfio_map(&s->space, m, OTHER_IOVA, s->len, VFIO_RW), 0);
+		EXPECT_EQ(vfio_unmap(&s->space, OTHER_IOVA, s->len, &done), 0);
+		EXPECT_EQ(done, s->len);
+	}
+	ASSERT_EQ(vfio_map(&s->space, m, OTHER_IOVA, s->len, VFIO_RW), 0);
+	stage_load(s, 0, 41, 512);
+	EXPECT_EQ(edu_run(&s->edu[0], EDU_WRITE, OTHER_IOVA, 512), 0);
+	EXPECT_EQ(mem_differs(s->p2p[0], 512, 41), 0);
+	/* still pinned by the other map, and no more than that */
+	EXPECT_TRUE(taken(s->len));
+	stage_dma_works(s, 0);
+
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	ASSERT_EQ(observer_snapshot(&s->observer), 0);
+	stage_dead_range(s, 0, OTHER_IOVA, s->len, true);
+	EXPECT_EQ(observer_changed(&s->observer), 0);
+	munmap(m, s->len);
+	EXPECT_EQ(vfio_unmap(&s->space, OTHER_IOVA, s->len, &done), 0);
+	EXPECT_EQ(done, s->len);
+	stage_aftermath(s, &u);
+	stage_close(s);
+}
+
+/* Again and again in one space that stays. */
+static void again_and_again(void)
+{
+	struct stage *s = stage_open(MIXED);
+	unsigned int round;
+
+	for (round = 0; round < clock_fewer(3) && !tap_failed(); round++) {
+		stage_dma_works(s, 0);
+		stage_unbind(s);
+		ASSERT_EQ(observer_locate(&s->observer, &scene_provider,
+					  s->p2p[0], s->p2p_len[0]), 0);
+		ASSERT_EQ(stage_map(s), 0);
+	}
+	stage_close(s);
+}
+
+static const struct tap_test tests[] = {
+	{ "ordinary", ordinary, 0 },
+	{ "alone", alone, 30 },
+	{ "with_ordinary_memory", with_ordinary_memory, 30 },
+	{ "many_parts", many_parts, 30 },
+	{ "many_pages", many_pages, 60 },
+	{ "neighbours", neighbours, 30 },
+	{ "munmapped", munmapped, 30 },
+	{ "owner_exited", owner_exited, 30 },
+	{ "no_leak", no_leak, 30 },
+	{ "closed_after_the_revoke", closed_after_the_revoke, 30 },
+	{ "attach_after_the_revoke", attach_after_the_revoke, 40 },
+	{ "two_devices", two_devices, 40 },
+	{ "two_spaces", two_spaces, 40 },
+	{ "mr_and_map", mr_and_map, 40 },
+	{ "read_only", read_only, 40 },
+	{ "bad_input", bad_input, 40 },
+	{ "memlock", memlock, 0 },
+	{ "through_sysfs", through_sysfs, 40 },
+	{ "sleeping_ordinary", sleeping_ordinary, 0 },
+	{ "sleeping_no_unbind", sleeping_no_unbind, 0 },
+	{ "sleeping_elsewhere", sleeping_elsewhere, 40 },
+	{ "sleeping_behind_p2p", sleeping_behind_p2p, 40 },
+	{ "sleeping_between_p2p", sleeping_between_p2p, 40 },
+	{ "again_and_again", again_and_again, 40 },
+	{ "device_removed", device_removed, 40 },
+	{ "threads", threads, 120 },
+	{ "owner_killed", owner_killed, 60 },
+	{ "under_traffic", under_traffic, 120 },
+	{ NULL, NULL, 0 },
+};
+
+int vfio_cases_main(int argc, char **argv, const char *name, enum vfio_kind kind)
+{
+	const struct tap_suite suite = {
+		name, tests, stage_init, stage_before, stage_after,
+	};
+
+	stage_use(kind);
+	return tap_main(argc, argv, &suite);
+}
