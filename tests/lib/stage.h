@@ -37,6 +37,7 @@ struct stage {
 	struct vfio_space space;
 	struct vfio_dev dev[STAGE_DEVS];
 	struct edu edu[STAGE_DEVS];
+	struct vfio_dev mdev;		/* if stage_add_mdev() */
 	struct stage_layout layout;
 	unsigned char *mem;
 	size_t len;
@@ -72,6 +73,11 @@ void stage_close(struct stage *s);
 void stage_drop(struct stage *s);
 /* Another device in the same space. */
 void stage_add_edu(struct stage *s, unsigned int n);
+/* The same, when it may be refused: 0 or -errno. */
+int stage_try_edu(struct stage *s, unsigned int n);
+void stage_remove_edu(struct stage *s, unsigned int n);
+/* A device that keeps the space's mappings without having an IOMMU. */
+void stage_add_mdev(struct stage *s);
 
 int stage_map(struct stage *s);
 /* Expects that all of it goes. */
@@ -88,21 +94,24 @@ size_t stage_buffer_differs(struct stage *s, unsigned int n, uint64_t seed,
 void stage_dma_works(struct stage *s, unsigned int n);
 /* Ordinary memory of the mapping is reachable, both ways. */
 void stage_ram_works(struct stage *s, unsigned int n);
+/* DMA to and from the provider's part of the mapping does nothing at all. */
+void stage_p2p_is_dead(struct stage *s, unsigned int n);
 /*
- * DMA to and from the provider's part of the mapping does nothing at all; with
- * loud, the IOMMU is seen to complain.
+ * The same for any range of one page or more, which holds a pattern: reads bring
+ * nothing of it. That writes do not arrive is for an observer to see.
  */
-void stage_p2p_is_dead(struct stage *s, unsigned int n, bool loud);
-/* The same for any range of one page or more. */
-void stage_dead_range(struct stage *s, unsigned int n, uint64_t iova, size_t len,
-		      bool loud);
-/* One write by the device that has to be reported as a fault. */
+void stage_dead_range(struct stage *s, unsigned int n, uint64_t iova,
+		      size_t len);
+/*
+ * One write by the device that has to be reported as a fault. It may have to
+ * wait for the kernel to speak again, up to five seconds: see faults.h.
+ */
 void stage_faults(struct stage *s, unsigned int n, uint64_t iova);
 
 /*
  * Post-conditions of an unbind that has returned: it did so in time and
- * without an error; DMA to the provider's memory faults, and changes nothing
- * there; ordinary memory in the same mapping goes on; after the driver is back
+ * without an error; DMA to the provider's memory brings nothing and changes
+ * nothing there; ordinary memory in the same mapping goes on; after the driver is back
  * the old mapping is as dead as before, goes in one unmap of the full size,
  * and leaves room for fresh memory that works.
  */

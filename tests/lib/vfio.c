@@ -16,6 +16,9 @@
 #include <unistd.h>
 
 #define PCI "/sys/bus/pci"
+#define MDEV "/sys/bus/mdev"
+#define MDEV_TYPE "/sys/class/mdev_bus/mtty/mdev_supported_types/mtty-1"
+#define MDEV_UUID "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 
 static bool has_ids(const char *bdf, unsigned int vendor, unsigned int device)
 {
@@ -113,14 +116,15 @@ void vfio_space_close(struct vfio_space *s)
 	memset(s, 0, sizeof(*s));
 }
 
-static int open_group(const char *bdf)
+static int open_group(const char *bus, const char *name_on_bus)
 {
 	char path[128], link[256];
 	const char *name;
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), PCI "/devices/%s/iommu_group", bdf);
+	snprintf(path, sizeof(path), "%s/devices/%s/iommu_group", bus,
+		 name_on_bus);
 	n = readlink(path, link, sizeof(link) - 1);
 	if (n < 0)
 		return -errno;
@@ -162,13 +166,13 @@ static int let_it_master(const struct vfio_dev *d)
 	return 0;
 }
 
-int vfio_attach(struct vfio_space *s, struct vfio_dev *d, const char *bdf)
+static int attach(struct vfio_space *s, struct vfio_dev *d, const char *bus,
+		  const char *name)
 {
 	int err;
 
 	memset(d, 0, sizeof(*d));
-	snprintf(d->bdf, sizeof(d->bdf), "%.31s", bdf);
-	d->group = open_group(bdf);
+	d->group = open_group(bus, name);
 	if (d->group < 0)
 		return d->group;
 	if (ioctl(d->group, VFIO_GROUP_SET_CONTAINER, &s->fd)) {
@@ -180,22 +184,55 @@ int vfio_attach(struct vfio_space *s, struct vfio_dev *d, const char *bdf)
 		goto err_group;
 	}
 	s->has_iommu = true;
-	d->fd = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	d->fd = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, name);
 	if (d->fd < 0) {
 		err = -errno;
 		goto err_group;
 	}
-	err = let_it_master(d);
-	if (err)
-		goto err_fd;
 	d->open = true;
 	return 0;
 
-err_fd:
-	close(d->fd);
 err_group:
 	close(d->group);
 	return err;
+}
+
+int vfio_attach(struct vfio_space *s, struct vfio_dev *d, const char *bdf)
+{
+	int err = attach(s, d, PCI, bdf);
+
+	if (err)
+		return err;
+	snprintf(d->bdf, sizeof(d->bdf), "%.31s", bdf);
+	err = let_it_master(d);
+	if (err)
+		vfio_detach(d);
+	return err;
+}
+
+int vfio_attach_mdev(struct vfio_space *s, struct vfio_dev *d)
+{
+	int err;
+
+	memset(d, 0, sizeof(*d));
+	err = sysfs_write(MDEV_TYPE "/create", MDEV_UUID);
+	if (err) {
+		tap_note("%s/create: %s", MDEV_TYPE, strerror(-err));
+		return err;
+	}
+	err = attach(s, d, MDEV, MDEV_UUID);
+	if (err)
+		sysfs_write(MDEV "/devices/" MDEV_UUID "/remove", "1");
+	return err;
+}
+
+void vfio_detach_mdev(struct vfio_dev *d)
+{
+	bool was_open = d->open;
+
+	vfio_detach(d);
+	if (was_open)
+		sysfs_write(MDEV "/devices/" MDEV_UUID "/remove", "1");
 }
 
 void vfio_detach(struct vfio_dev *d)

@@ -48,6 +48,13 @@ void vfio_space_close(struct vfio_space *s);
 
 /* Adds a device to the space and lets it do DMA. 0 or -errno. */
 int vfio_attach(struct vfio_space *s, struct vfio_dev *d, const char *bdf);
+/*
+ * The same with a mediated device (the kernel's sample "mtty"), which has no
+ * IOMMU: it keeps the space's mappings when no other device is left in it.
+ */
+int vfio_attach_mdev(struct vfio_space *s, struct vfio_dev *d);
+/* Closes it and takes the mediated device away. */
+void vfio_detach_mdev(struct vfio_dev *d);
 /* Closes it. The space may go on with other devices. */
 void vfio_detach(struct vfio_dev *d);
 

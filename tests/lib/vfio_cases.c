@@ -69,9 +69,14 @@ static void ordinary(void)
 static void alone(void)
 {
 	struct stage *s = stage_open(P2P_ALONE);
+	struct unbind u;
 
 	stage_dma_works(s, 0);
-	stage_unbind(s);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	/* said aloud, and for each page */
+	stage_faults(s, 0, STAGE_IOVA);
+	stage_faults(s, 0, STAGE_IOVA + s->len - PAGE);
+	stage_aftermath(s, &u);
 	stage_close(s);
 	stage_fresh_works();
 }
@@ -79,9 +84,12 @@ static void alone(void)
 static void with_ordinary_memory(void)
 {
 	struct stage *s = stage_open(MIXED);
+	struct unbind u;
 
 	stage_dma_works(s, 0);
-	stage_unbind(s);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	stage_faults(s, 0, stage_iova(s, s->p2p[0]));
+	stage_aftermath(s, &u);
 	stage_close(s);
 	stage_fresh_works();
 }
@@ -124,11 +132,13 @@ static void device_removed(void)
 	stage_dma_works(s, 0);
 	ASSERT_EQ(remove_start(&scene_provider, &u), 0);
 	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	EXPECT_EQ(u.err, 0);
+	stage_faults(s, 0, stage_iova(s, s->p2p[0]));
 	tap_note("the removal took %.3f s of guest time", u.seconds);
-	stage_p2p_is_dead(s, 0, true);
+	stage_p2p_is_dead(s, 0);
 	stage_ram_works(s, 0);
 	ASSERT_EQ(provider_rescan(&scene_provider), 0);
-	stage_p2p_is_dead(s, 0, false);
+	stage_p2p_is_dead(s, 0);
 	stage_close(s);
 	stage_fresh_works();
 }
@@ -222,8 +232,7 @@ static void no_leak(void)
 
 	/* the device leaves the space, the space stays open */
 	s = held_by_the_map_alone();
-	edu_close(&s->edu[0]);
-	vfio_detach(&s->dev[0]);
+	stage_remove_edu(s, 0);
 	EXPECT_TRUE(nothing_taken());
 	EXPECT_EQ(stage_locked(), s->locked);
 	stage_drop(s);
@@ -246,8 +255,7 @@ static void closed_after_the_revoke(void)
 
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
 	EXPECT_EQ(u.err, 0);
-	edu_close(&s->edu[0]);
-	vfio_detach(&s->dev[0]);
+	stage_remove_edu(s, 0);
 	EXPECT_EQ(stage_locked(), s->locked);
 	stage_drop(s);
 	ASSERT_EQ(provider_bind(&scene_provider), 0);
@@ -273,21 +281,102 @@ static void attach_after_the_revoke(void)
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
 	stage_add_edu(s, 1);
 	ASSERT_EQ(observer_snapshot(&s->observer), 0);
-	stage_p2p_is_dead(s, 1, true);
-	stage_p2p_is_dead(s, 0, false);
+	stage_faults(s, 1, stage_iova(s, s->p2p[1]));
+	stage_p2p_is_dead(s, 1);
+	stage_p2p_is_dead(s, 0);
 	EXPECT_EQ(observer_changed(&s->observer), 0);
 	stage_ram_works(s, 1);
 	/* the first one leaves */
-	edu_close(&s->edu[0]);
-	vfio_detach(&s->dev[0]);
+	stage_remove_edu(s, 0);
 	stage_ram_works(s, 1);
-	stage_p2p_is_dead(s, 1, false);
+	stage_p2p_is_dead(s, 1);
 	EXPECT_EQ(observer_changed(&s->observer), 0);
 	observer_close(&s->observer);
 	ASSERT_EQ(provider_bind(&scene_provider), 0);
 	stage_add_edu(s, 0);
-	stage_p2p_is_dead(s, 0, false);
+	stage_p2p_is_dead(s, 0);
 	stage_ram_works(s, 0);
+	stage_close(s);
+}
+
+/*
+ * A device without an IOMMU keeps the mappings while no other is there: what
+ * comes next gets them anew.
+ */
+static void replay(void)
+{
+	struct stage *s = stage_open(MANY_PARTS);
+	long locked = stage_locked();
+	struct unbind u;
+	int round;
+
+	stage_add_mdev(s);
+	for (round = 0; round < 2; round++) {
+		stage_remove_edu(s, 0);
+		EXPECT_EQ(stage_locked(), s->locked);
+		stage_add_edu(s, 0);
+		EXPECT_EQ(stage_locked(), locked);
+		stage_dma_works(s, 0);
+	}
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	stage_aftermath(s, &u);
+	stage_close(s);
+}
+
+/* What was revoked before does not come back with it. */
+static void replay_after_the_revoke(void)
+{
+	struct stage *s = stage_open(MANY_PARTS);
+	struct unbind u;
+	int err;
+
+	stage_dma_works(s, 0);
+	stage_add_mdev(s);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	ASSERT_EQ(observer_snapshot(&s->observer), 0);
+	stage_p2p_is_dead(s, 0);
+	stage_remove_edu(s, 0);
+	EXPECT_EQ(stage_locked(), s->locked);
+	err = stage_try_edu(s, 0);
+	tap_note("attaching a device to what is left: %s",
+		 err ? strerror(-err) : "done");
+	if (err) {
+		/* all or nothing: without the part that is gone it works */
+		EXPECT_TRUE(err == -EFAULT || err == -ENODEV);
+		stage_unmap(s);
+		stage_add_edu(s, 0);
+	} else {
+		stage_ram_works(s, 0);
+	}
+	stage_p2p_is_dead(s, 0);
+	EXPECT_EQ(observer_changed(&s->observer), 0);
+	stage_aftermath(s, &u);
+	stage_close(s);
+}
+
+/* Mapped when there was no device to map it for, and revoked at that. */
+static void replay_of_what_was_never_mapped(void)
+{
+	struct stage *s = stage_open_bare(MIXED);
+	struct unbind u;
+	int err;
+
+	stage_add_mdev(s);
+	stage_remove_edu(s, 0);
+	ASSERT_EQ(stage_map(s), 0);
+	stage_add_edu(s, 0);
+	stage_dma_works(s, 0);
+	stage_unmap(s);
+
+	stage_remove_edu(s, 0);
+	ASSERT_EQ(stage_map(s), 0);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	err = stage_try_edu(s, 0);
+	EXPECT_TRUE(err == -EFAULT || err == -ENODEV);
+	stage_unmap(s);
+	if (err)
+		stage_add_edu(s, 0);
+	stage_aftermath(s, &u);
 	stage_close(s);
 }
 
@@ -301,7 +390,7 @@ static void two_devices(void)
 	stage_dma_works(s, 1);
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
 	ASSERT_EQ(observer_snapshot(&s->observer), 0);
-	stage_p2p_is_dead(s, 1, true);
+	stage_p2p_is_dead(s, 1);
 	stage_ram_works(s, 1);
 	EXPECT_EQ(observer_changed(&s->observer), 0);
 	stage_aftermath(s, &u);
@@ -326,15 +415,15 @@ static void two_spaces(void)
 
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
 	ASSERT_EQ(observer_snapshot(&a->observer), 0);
-	stage_dead_range(b, 0, OTHER_IOVA, a->p2p_len[0], true);
-	stage_dead_range(a, 0, OTHER_IOVA, a->p2p_len[0], false);
+	stage_dead_range(b, 0, OTHER_IOVA, a->p2p_len[0]);
+	stage_dead_range(a, 0, OTHER_IOVA, a->p2p_len[0]);
 	EXPECT_EQ(observer_changed(&a->observer), 0);
 	EXPECT_EQ(vfio_unmap(&b->space, OTHER_IOVA, a->p2p_len[0], &done), 0);
 	EXPECT_EQ(done, a->p2p_len[0]);
+	stage_close(b);
 	stage_aftermath(a, &u);
 	EXPECT_EQ(vfio_unmap(&a->space, OTHER_IOVA, a->p2p_len[0], &done), 0);
 	EXPECT_EQ(done, a->p2p_len[0]);
-	stage_close(b);
 	stage_close(a);
 }
 
@@ -342,22 +431,20 @@ static void two_spaces(void)
 struct both {
 	struct scene *scene;
 	struct stage *stage;
-	bool rebound;
 };
 
 static unsigned int attack_both(void *arg, unsigned int n)
 {
 	struct both *b = arg;
 
-	stage_dead_range(b->stage, 0, OTHER_IOVA, b->scene->len, !b->rebound);
-	b->rebound = true;
+	stage_dead_range(b->stage, 0, OTHER_IOVA, b->scene->len);
 	return scene_attack_mr(b->scene, n);
 }
 
 static void mr_and_map(void)
 {
 	struct stage *s = stage_open_bare(&(struct stage_layout){ 1, 1, 0, 0, 0 });
-	struct both b = { scene_open(2, 0), s, false };
+	struct both b = { scene_open(2, 0), s };
 	uint64_t done;
 
 	ASSERT_EQ(vfio_map(&s->space, b.scene->area, OTHER_IOVA, b.scene->len,
@@ -387,9 +474,11 @@ static void *looping(void *arg)
 	struct loop *l = arg;
 
 	while (!l->stop && !l->err) {
-		l->err = edu_run(l->edu, EDU_READ, l->from, 1024);
-		if (!l->err)
+		/* now and then new bytes for the writes */
+		if (l->rounds % 3)
 			l->err = edu_run(l->edu, EDU_WRITE, l->to, 1024);
+		else
+			l->err = edu_run(l->edu, EDU_READ, l->from, 1024);
 		l->rounds++;
 	}
 	return NULL;
@@ -421,7 +510,7 @@ static void loop_stop(struct loop *l)
 	EXPECT_EQ(l->err, 0);
 }
 
-#define LOOP_ROUNDS 40
+#define LOOP_ROUNDS 20
 
 static void under_traffic(void)
 {
@@ -441,7 +530,7 @@ static void under_traffic(void)
 		loop_start(&l[1], &s->edu[1], stage_iova(s, s->p2p[0] + PAGE),
 			   stage_iova(s, s->p2p[0] + 3 * PAGE));
 		/* the devices take a tenth of a second for a transfer */
-		clock_sleep_ms(100 + round * 37 % 200);
+		clock_sleep_ms(round * 37 % 200);
 		ASSERT_TRUE(unbind_now(&scene_provider, &u));
 		EXPECT_EQ(u.err, 0);
 		if (u.seconds > worst)
@@ -450,7 +539,7 @@ static void under_traffic(void)
 		/* what the device brings now was never there before */
 		mem_fill(s->ram[0], PAGE, 0xabc + round);
 		for (i = 0; i < 2; i++)
-			EXPECT_TRUE(loop_wait(&l[i], 2));
+			EXPECT_TRUE(loop_wait(&l[i], 4));
 		EXPECT_EQ(observer_changed(&s->observer), 0);
 		for (i = 0; i < 2; i++)
 			loop_stop(&l[i]);
@@ -541,7 +630,10 @@ static void *attaching(void *arg)
 			in = &own;
 		}
 		err = vfio_attach(in, &dev, stage_edu(1));
-		if (err) {
+		if (err == -EBUSY) {
+			/* a process that is just being forked has it open, too */
+			usleep(1000);
+		} else if (err) {
 			odd(r, "attach", err);
 		} else {
 			r->attached++;
@@ -614,7 +706,7 @@ static int owner_at_work(int fd, void *arg)
 	(void)arg;
 	loop_start(&l, &s->edu[0], stage_iova(s, s->ram[0]),
 		   stage_iova(s, s->p2p[0]));
-	ASSERT_TRUE(loop_wait(&l, 1));
+	ASSERT_TRUE(loop_wait(&l, 2));
 	ASSERT_TRUE(worker_tell(fd, 'w'));
 	while (!l.stop) {
 		uint64_t done;
@@ -719,7 +811,7 @@ static void unbind_meanwhile(size_t p2p_before, size_t p2p_after)
 	if (returned) {
 		/* what was mapped before is dead although the lock is held */
 		ASSERT_EQ(observer_snapshot(&s->observer), 0);
-		stage_p2p_is_dead(s, 0, true);
+		stage_p2p_is_dead(s, 0);
 		EXPECT_EQ(observer_changed(&s->observer), 0);
 	}
 	EXPECT_EQ(slow_let_go(&z->slow), 0);
@@ -738,7 +830,7 @@ static void unbind_meanwhile(size_t p2p_before, size_t p2p_after)
 		EXPECT_TRUE(z->err == -EFAULT || z->err == -ENODEV);
 	ASSERT_TRUE(u.done);
 	if (p2p_before)
-		stage_dead_range(s, 0, OTHER_IOVA, p2p_before * PAGE, false);
+		stage_dead_range(s, 0, OTHER_IOVA, p2p_before * PAGE);
 	stage_aftermath(s, &u);
 	if (!z->err) {
 		EXPECT_EQ(vfio_unmap(&s->space, OTHER_IOVA, len, &done), 0);
@@ -870,7 +962,8 @@ static void read_only(void)
 	ASSERT_EQ(edu_run(&s->edu[0], EDU_READ, STAGE_IOVA, 512), 0);
 	EXPECT_EQ(stage_buffer_differs(s, 0, 12, 512), 0);
 	stage_load(s, 0, 13, 512);
-	stage_faults(s, 0, STAGE_IOVA);
+	/* QEMU's IOMMU does not report it if it remembers the read */
+	EXPECT_EQ(edu_run(&s->edu[0], EDU_WRITE, STAGE_IOVA, 512), 0);
 	EXPECT_EQ(mem_differs(m, s->len, 12), 0);
 	stage_unbind(s);
 	stage_close(s);
@@ -962,7 +1055,7 @@ static void through_sysfs(void)
 
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
 	ASSERT_EQ(observer_snapshot(&s->observer), 0);
-	stage_dead_range(s, 0, OTHER_IOVA, s->len, true);
+	stage_dead_range(s, 0, OTHER_IOVA, s->len);
 	EXPECT_EQ(observer_changed(&s->observer), 0);
 	munmap(m, s->len);
 	EXPECT_EQ(vfio_unmap(&s->space, OTHER_IOVA, s->len, &done), 0);
@@ -999,6 +1092,9 @@ static const struct tap_test tests[] = {
 	{ "no_leak", no_leak, 30 },
 	{ "closed_after_the_revoke", closed_after_the_revoke, 30 },
 	{ "attach_after_the_revoke", attach_after_the_revoke, 40 },
+	{ "replay", replay, 40 },
+	{ "replay_after_the_revoke", replay_after_the_revoke, 40 },
+	{ "replay_of_what_was_never_mapped", replay_of_what_was_never_mapped, 40 },
 	{ "two_devices", two_devices, 40 },
 	{ "two_spaces", two_spaces, 40 },
 	{ "mr_and_map", mr_and_map, 40 },

@@ -124,7 +124,7 @@ static void dma_works(struct stage *s)
 	static uint64_t seed = 0x300;
 
 	seed++;
-	memset(the_x.bar, 0, BAR_LEN);
+	mem_fill(the_x.bar, BAR_LEN, seed << 8);
 	stage_load(s, 0, seed, 1024);
 	ASSERT_EQ(edu_run(&s->edu[0], EDU_WRITE, BAR_IOVA + PAGE, 1024), 0);
 	EXPECT_EQ(mem_differs(the_x.bar + PAGE, 1024, seed), 0);
@@ -148,7 +148,8 @@ static void is_out_of_reach(struct stage *s)
 	struct observer o;
 
 	watch(&o, x_bdf, &ivshmem);
-	stage_dead_range(s, 0, BAR_IOVA, BAR_LEN, true);
+	stage_faults(s, 0, BAR_IOVA);
+	stage_dead_range(s, 0, BAR_IOVA, BAR_LEN);
 	EXPECT_EQ(observer_changed(&o), 0);
 	observer_close(&o);
 }
@@ -196,7 +197,7 @@ static void next_owner(void)
 	stage_faults(s, 0, BAR_IOVA);
 	x_open();
 	mem_fill(the_x.bar, BAR_LEN, 11);
-	stage_dead_range(s, 0, BAR_IOVA, BAR_LEN, false);
+	stage_dead_range(s, 0, BAR_IOVA, BAR_LEN);
 	EXPECT_EQ(mem_differs(the_x.bar, BAR_LEN, 11), 0);
 	/* the space has room for it again, and then it works */
 	bar_unmap(s);

@@ -52,6 +52,24 @@ static void no_route_and_ordinary_memory(void)
 	}
 }
 
+/*
+ * Mapped while there was no device to ask about: the one that comes then is
+ * refused, and not once the memory has gone.
+ */
+static void attached_later(void)
+{
+	struct stage *s = stage_open_bare(&(struct stage_layout){ 1, 2, 1, 0, 0 });
+
+	stage_add_mdev(s);
+	stage_remove_edu(s, 0);
+	ASSERT_EQ(stage_map(s), 0);
+	EXPECT_EQ(stage_try_edu(s, 0), -EREMOTEIO);
+	stage_unmap(s);
+	stage_add_edu(s, 0);
+	stage_faults(s, 0, STAGE_IOVA + PAGE);
+	stage_close(s);
+}
+
 static void ordinary_memory(void)
 {
 	struct stage *s = stage_open(&(struct stage_layout){ 4, 0, 0, 0, 0 });
@@ -89,6 +107,7 @@ static void through_sysfs(void)
 static const struct tap_test tests[] = {
 	{ "no_route", no_route, 30 },
 	{ "no_route_and_ordinary_memory", no_route_and_ordinary_memory, 90 },
+	{ "attached_later", attached_later, 30 },
 	{ "ordinary_memory", ordinary_memory, 0 },
 	{ "through_sysfs", through_sysfs, 0 },
 	{ NULL, NULL, 0 },
