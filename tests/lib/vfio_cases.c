@@ -510,11 +510,9 @@ static void loop_stop(struct loop *l)
 	EXPECT_EQ(l->err, 0);
 }
 
-#define LOOP_ROUNDS 20
-
-static void under_traffic(void)
+static void loop_rounds(unsigned int rounds)
 {
-	unsigned int round, rounds = clock_scale() > 1 ? 10 : LOOP_ROUNDS;
+	unsigned int round;
 	double worst = 0;
 	struct loop l[2];
 	struct stage *s;
@@ -549,6 +547,16 @@ static void under_traffic(void)
 	}
 	tap_note("%u rounds, the slowest unbind took %.3f s", round, worst);
 	stage_fresh_works();
+}
+
+static void under_traffic(void)
+{
+	loop_rounds(clock_fewer(10));
+}
+
+static void under_traffic_for_long(void)
+{
+	loop_rounds(clock_scale() > 1 ? 10 : 100);
 }
 
 /*
@@ -1111,16 +1119,32 @@ static const struct tap_test tests[] = {
 	{ "device_removed", device_removed, 40 },
 	{ "threads", threads, 120 },
 	{ "owner_killed", owner_killed, 60 },
-	{ "under_traffic", under_traffic, 120 },
+	{ "under_traffic", under_traffic, 60 },
 	{ NULL, NULL, 0 },
 };
 
-int vfio_cases_main(int argc, char **argv, const char *name, enum vfio_kind kind)
+static const struct tap_test long_tests[] = {
+	{ "under_traffic_for_long", under_traffic_for_long, 300 },
+	{ NULL, NULL, 0 },
+};
+
+static int run(int argc, char **argv, const char *name, enum vfio_kind kind,
+	       const struct tap_test *list)
 {
 	const struct tap_suite suite = {
-		name, tests, stage_init, stage_before, stage_after,
+		name, list, stage_init, stage_before, stage_after,
 	};
 
 	stage_use(kind);
 	return tap_main(argc, argv, &suite);
+}
+
+int vfio_cases_main(int argc, char **argv, const char *name, enum vfio_kind kind)
+{
+	return run(argc, argv, name, kind, tests);
+}
+
+int vfio_long_main(int argc, char **argv, const char *name, enum vfio_kind kind)
+{
+	return run(argc, argv, name, kind, long_tests);
 }

@@ -8,5 +8,8 @@
 /* main() of a suite of that name. */
 int vfio_cases_main(int argc, char **argv, const char *name,
 		    enum vfio_kind kind);
+/* The same for those that take minutes. */
+int vfio_long_main(int argc, char **argv, const char *name,
+		   enum vfio_kind kind);
 
 #endif

@@ -6,6 +6,7 @@
  * nobody owns the device.
  */
 #include "check.h"
+#include "clock.h"
 #include "scene.h"
 #include "stage.h"
 #include "sysfs.h"
@@ -14,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -336,6 +338,88 @@ static void sysfs_resource(void)
 	EXPECT_EQ(sysfs_write(path, "0"), 0);
 }
 
+/*
+ * X is closed while its BAR is being mapped: whatever comes of the map, nothing
+ * is left of it in the IOMMU.
+ */
+struct mapper {
+	struct stage *stage;
+	void *bar;
+	volatile bool closed;
+	unsigned int maps;
+	bool left_mapped;
+	int err, unmap_err;
+};
+
+static void *mapping(void *arg)
+{
+	struct mapper *m = arg;
+	uint64_t done;
+
+	for (;;) {
+		m->err = vfio_map(&m->stage->space, m->bar, BAR_IOVA, BAR_LEN,
+				  VFIO_RW);
+		if (m->err)
+			return NULL;
+		m->maps++;
+		/* half of them stand for a while */
+		if (m->maps % 2)
+			usleep(500);
+		if (m->closed) {
+			m->left_mapped = true;
+			return NULL;
+		}
+		m->unmap_err = vfio_unmap(&m->stage->space, BAR_IOVA, BAR_LEN,
+					  &done);
+		if (!m->unmap_err && done != BAR_LEN)
+			m->unmap_err = -ERANGE;
+		if (m->unmap_err)
+			return NULL;
+	}
+}
+
+static void closed_while_mapping(void)
+{
+	unsigned int round, rounds = clock_fewer(12), maps = 0, left = 0;
+	struct mapper m;
+	struct stage *s;
+	pthread_t t;
+
+	s = stage_open_bare(&(struct stage_layout){ 1, 1, 0, 0, 0 });
+	for (round = 0; round < rounds && !tap_failed(); round++) {
+		x_open();
+		mem_fill(the_x.bar, BAR_LEN, round);
+		m = (struct mapper){ .stage = s, .bar = the_x.bar };
+		ASSERT_EQ(pthread_create(&t, NULL, mapping, &m), 0);
+		usleep(5000 + round * 700);
+		/* nothing else may come to be at that address */
+		EXPECT_TRUE(mmap(the_x.bar, the_x.bar_len, PROT_NONE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+				 0) != MAP_FAILED);
+		vfio_detach(&the_x.dev);
+		m.closed = true;
+		pthread_join(t, NULL);
+		x_close();
+		EXPECT_EQ(m.unmap_err, 0);
+		EXPECT_GE(m.maps, 1);
+		if (m.err)
+			EXPECT_TRUE(m.err == -EFAULT || m.err == -ENODEV);
+		maps += m.maps;
+		left += m.left_mapped;
+
+		/* the next owner sees what arrives */
+		x_open();
+		mem_fill(the_x.bar, BAR_LEN, 100 + round);
+		stage_dead_range(s, 0, BAR_IOVA, BAR_LEN);
+		EXPECT_EQ(mem_differs(the_x.bar, BAR_LEN, 100 + round), 0);
+		x_close();
+		if (m.left_mapped)
+			bar_unmap(s);
+	}
+	tap_note("%u maps, %u of them stood when X was closed", maps, left);
+	stage_close(s);
+}
+
 static const struct tap_test tests[] = {
 	{ "works_while_open", works_while_open, 0 },
 	{ "closed_and_unbound", closed_and_unbound, 30 },
@@ -344,6 +428,7 @@ static const struct tap_test tests[] = {
 	{ "same_space", same_space, 30 },
 	{ "own_space", own_space, 0 },
 	{ "reset_while_open", reset_while_open, 0 },
+	{ "closed_while_mapping", closed_while_mapping, 60 },
 	{ "sysfs_resource", sysfs_resource, 0 },
 	{ NULL, NULL, 0 },
 };
