@@ -220,6 +220,7 @@ EXPORT_SYMBOL_IF_KUNIT(pfn_revoke_patience);
 static struct maple_tree pfn_ranges =
 	MTREE_INIT(pfn_ranges, MT_FLAGS_ALLOC_RANGE | MT_FLAGS_USE_RCU);
 static atomic64_t pfn_revoke_gen = ATOMIC64_INIT(0);
+static atomic64_t pfn_gone_gen = ATOMIC64_INIT(0);	/* of the last that went */
 
 static LIST_HEAD(pfn_runners);
 static DEFINE_SPINLOCK(pfn_runners_lock);
@@ -368,6 +369,8 @@ EXPORT_SYMBOL_GPL(pfn_range_register);
  */
 void pfn_range_unregister(struct pfn_range *range)
 {
+	s64 gen, gone;
+
 	if (IS_ERR_OR_NULL(range))
 		return;
 
@@ -378,6 +381,17 @@ void pfn_range_unregister(struct pfn_range *range)
 	if (WARN_ON_ONCE(pfn_revoke_range(range->first, range->last)))
 		return;
 
+	/*
+	 * For pfn_range_extent(): whoever misses the range sees the change.
+	 * Others may be ahead of us, so it only grows.
+	 */
+	gen = atomic64_inc_return(&pfn_revoke_gen);
+	gone = atomic64_read(&pfn_gone_gen);
+	do {
+		if (gone >= gen)
+			break;
+	} while (!atomic64_try_cmpxchg(&pfn_gone_gen, &gone, gen));
+	smp_mb();	/* before the tree is changed; pairs with the other one */
 	mtree_erase(&pfn_ranges, range->first);
 	pfn_range_put(range);
 }
@@ -451,6 +465,53 @@ int pfn_reopen_range(unsigned long first, unsigned long last)
 	return err;
 }
 EXPORT_SYMBOL_GPL(pfn_reopen_range);
+
+/**
+ * pfn_range_extent - ask whether a PFN has a provider, and how far that is so
+ * @pfn: a PFN that was looked up
+ * @gen: from pfn_pin_begin(), called before the look-up
+ * @last: if the function returns 0 or 1: the last PFN, counted from @pfn, that
+ *	has the same provider, or that has none either
+ *
+ * For consumers whose unit must not cross the border between two providers,
+ * and for those who meet memory without a provider that they use all the same
+ * (VM_PFNMAP mappings of whatever kind). The answer about a provider may be out
+ * of date at once; pfn_pin_attach() checks again.
+ *
+ * Context: any that may take RCU.
+ * Return: 1 if @pfn has a provider; 0 if it has none and had none when it was
+ * looked up; -EAGAIN if it has none now but some provider has gone since @gen,
+ * so that it may have had one: look it up again. Which PFNs have gone is not
+ * kept. Providers go when a device is unbound or closed and the time since @gen
+ * is short, so a caller hardly ever meets this twice; one that repeats the
+ * look-up for user space should heed fatal signals.
+ */
+int pfn_range_extent(unsigned long pfn, u64 gen, unsigned long *last)
+{
+	unsigned long index = pfn;
+	struct pfn_range *range;
+	int ret = 0;
+
+	*last = ULONG_MAX;
+	range = pfn_range_find(&index, ULONG_MAX);
+	if (range) {
+		ret = range->first <= pfn;
+		*last = ret ? range->last : range->first - 1;
+		pfn_range_put(range);
+	}
+	if (ret)
+		return ret;
+
+	/*
+	 * The tree is read before the generation. Pairs with smp_mb() in
+	 * pfn_range_unregister(). A range that had gone by @gen was unmapped
+	 * before, so the look-up has not seen it. One that came since is in the
+	 * tree, or has gone as well.
+	 */
+	smp_mb();
+	return atomic64_read(&pfn_gone_gen) <= gen ? 0 : -EAGAIN;
+}
+EXPORT_SYMBOL_GPL(pfn_range_extent);
 
 /* Pins */
 

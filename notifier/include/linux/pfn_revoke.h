@@ -10,6 +10,7 @@
 #define _LINUX_PFN_REVOKE_H
 
 #include <linux/err.h>
+#include <linux/limits.h>
 #include <linux/types.h>
 
 struct pfn_pin;
@@ -56,6 +57,7 @@ struct pfn_range *pfn_range_register(unsigned long first, unsigned long last,
 void pfn_range_unregister(struct pfn_range *range);
 int pfn_revoke_range(unsigned long first, unsigned long last);
 int pfn_reopen_range(unsigned long first, unsigned long last);
+int pfn_range_extent(unsigned long pfn, u64 gen, unsigned long *last);
 
 struct pfn_pin *pfn_pin_alloc(const struct pfn_pin_ops *ops, void *priv);
 u64 pfn_pin_begin(void);
@@ -81,6 +83,13 @@ static inline int pfn_revoke_range(unsigned long first, unsigned long last)
 
 static inline int pfn_reopen_range(unsigned long first, unsigned long last)
 {
+	return 0;
+}
+
+static inline int pfn_range_extent(unsigned long pfn, u64 gen,
+				   unsigned long *last)
+{
+	*last = ULONG_MAX;
 	return 0;
 }
 

@@ -524,6 +524,62 @@ static void register_again(struct kunit *test)
 	expect_revoked_once(test, old);
 }
 
+static void expect_extent(struct kunit *test, unsigned long n, u64 gen, int ret,
+			  unsigned long last)
+{
+	unsigned long found = 0;
+
+	KUNIT_EXPECT_EQ(test, pfn_range_extent(PFN(n), gen, &found), ret);
+	KUNIT_EXPECT_EQ(test, found, last);
+}
+
+static void extent(struct kunit *test)
+{
+	unsigned long found;
+	u64 gen = pfn_pin_begin();
+
+	provide(test, 0, 10, 19);
+	provide(test, 1, 20, 29);
+
+	/* Providers came since, but elsewhere */
+	expect_extent(test, 0, gen, 0, PFN(9));
+	/* Nor is it asked of the others, whose attach finds out */
+	expect_extent(test, 10, gen, 1, PFN(19));
+
+	gen = pfn_pin_begin();
+	expect_extent(test, 0, gen, 0, PFN(9));
+	expect_extent(test, 9, gen, 0, PFN(9));
+	expect_extent(test, 10, gen, 1, PFN(19));
+	expect_extent(test, 19, gen, 1, PFN(19));
+	/* Neighbours are two */
+	expect_extent(test, 20, gen, 1, PFN(29));
+	expect_extent(test, 30, gen, 0, ULONG_MAX);
+
+	/* Shut is not the same as gone, and nothing comes or goes */
+	KUNIT_EXPECT_EQ(test, revoke(test, 15, 25), 0);
+	expect_extent(test, 15, gen, 1, PFN(19));
+	expect_extent(test, 0, gen, 0, PFN(9));
+
+	unregister(test, 0);
+	KUNIT_EXPECT_EQ(test, pfn_range_extent(PFN(15), gen, &found), -EAGAIN);
+	/* It may have been any */
+	KUNIT_EXPECT_EQ(test, pfn_range_extent(PFN(0), gen, &found), -EAGAIN);
+	expect_extent(test, 20, gen, 1, PFN(29));
+	gen = pfn_pin_begin();
+	expect_extent(test, 15, gen, 0, PFN(19));
+
+	/* Came and gone since */
+	provide(test, 0, 10, 19);
+	expect_extent(test, 0, gen, 0, PFN(9));
+	unregister(test, 0);
+	KUNIT_EXPECT_EQ(test, pfn_range_extent(PFN(15), gen, &found), -EAGAIN);
+
+	/* A reopened range is not gone */
+	gen = pfn_pin_begin();
+	KUNIT_EXPECT_EQ(test, reopen(20, 25), 0);
+	expect_extent(test, 15, gen, 0, PFN(19));
+}
+
 static void unregister_waits(struct kunit *test)
 {
 	struct consumer *c, *late = new_consumer(test);
@@ -1895,6 +1951,7 @@ static void random_threads(struct kunit *test)
 static struct kunit_case pfn_revoke_test_cases[] = {
 	KUNIT_CASE(register_refusals),
 	KUNIT_CASE(register_again),
+	KUNIT_CASE(extent),
 	KUNIT_CASE(unregister_waits),
 	KUNIT_CASE(unregister_race),
 	KUNIT_CASE(attach_refusals),
