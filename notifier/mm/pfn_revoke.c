@@ -14,18 +14,20 @@
  * shut		a PFN is shut from the beginning of its broadcast until the
  *		provider opens it again; nothing attaches to it meanwhile.
  *
- * States of a pin (pin->state, written under pin->lock)
- * -----------------------------------------------------
+ * States of a pin (pin->state; leaves LIVE under pin->lock)
+ * ---------------------------------------------------------
  *
  *	       alloc              claimed by a broadcast
  *	  ---------------> LIVE ------------------------> REVOKING
  *	                    | detach                          | finish() over,
- *	                    v                                 v runs erased
+ *	                    v                                 v runs retired
  *	                 DETACHED                          REVOKED
  *
- * Only LIVE pins gain runs. Whoever moves a pin out of LIVE erases its runs:
- * the detacher, or the thread that ran finish(). So a pin is revoked once, and
- * its runs are erased once, whatever the order of detach and broadcasts.
+ * Only LIVE pins gain runs. Whoever moves a pin out of LIVE takes its runs out
+ * of range->runs: the detacher, or the thread that ran finish(). So a pin is
+ * revoked once, and its runs leave once, whatever the order of detach and
+ * broadcasts. The runs of a revoked pin go to range->revoked, where nothing but
+ * /proc/pfn_revoke looks, until the pin is detached.
  * A detach that finds REVOKING waits for REVOKED, so that no callback runs
  * after it, unless it was called by the running callback itself: then the pin
  * is marked and the broadcast, which has a reference of its own, does the rest.
@@ -39,9 +41,9 @@
  *    than pfn_revoke_patience is named in the log, again and again, and a
  *    worker takes over those behind it; when that worker meets another stuck
  *    one, the next worker is started.
- * 4. Wait until no run is left in the PFNs, whoever has to erase it: a finish
- *    of ours, a concurrent broadcast that had claimed the pin before us, or a
- *    detach that is under way.
+ * 4. Wait until range->runs has none left in the PFNs, whoever has to take it
+ *    out: a finish of ours, a concurrent broadcast that had claimed the pin
+ *    before us, or a detach that is under way.
  *
  * What stands between a page and the broadcast
  * --------------------------------------------
@@ -92,8 +94,9 @@
  * -----
  * pfn_ranges (maple tree)	own lock for writers, RCU for readers
  *  range->lock			runs, closed, gen, shuts of the range
- *   pin->lock			state, list of runs of the pin
+ *   pin->lock			state, list of runs of the pin, use of its ops
  * broadcast->lock		its lists of pins
+ *   pin->lock
  * pfn_runners_lock		who is in a callback, for -EDEADLK
  *
  * All are spinlocks and none is held across a callback. Waiting is done without
@@ -108,25 +111,42 @@
  * reported by lockdep the first time it detaches after its callback has run
  * once. Not checked by lockdep: device locks (they are novalidate), and that
  * callbacks allocate nothing.
+ *
+ * Telling who holds what
+ * ----------------------
+ * pfn_revoke_next() copies one range or run at a time and remembers its place
+ * by a reference to the range and the sort key of the run, so it holds
+ * range->lock for one descent of a tree and keeps nobody from revoking. What is
+ * there all the time is told once. A run that grows, or moves to
+ * range->revoked, during the walk gets a new key and may be told again as what
+ * it is then.
  */
 #define pr_fmt(fmt) "pfn_revoke: " fmt
 
 #include <linux/interval_tree.h>
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/maple_tree.h>
 #include <linux/mmdebug.h>
 #include <linux/pfn_revoke.h>
 #include <linux/pid.h>
+#include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 #include <linux/wait.h>
 #include <linux/wait_bit.h>
 #include <linux/workqueue.h>
 #include <kunit/visibility.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/pfn_revoke.h>
+
+#include "pfn_revoke.h"
 
 enum pfn_pin_state {
 	PFN_PIN_LIVE,
@@ -144,6 +164,9 @@ struct pfn_range {
 
 	spinlock_t lock;		/* guards the fields down to @drained */
 	struct rb_root_cached runs;	/* pfn_run.it, may overlap */
+	struct rb_root_cached revoked;	/* the same, of pins not yet detached */
+	unsigned long nr_runs;		/* in both */
+	u64 seq;			/* of the last insertion */
 	struct rb_root_cached closed;	/* pfn_closed.it, disjoint */
 	u64 gen;			/* pfn_revoke_gen at the last change */
 	struct list_head shuts;		/* pfn_shut.in_range, under way */
@@ -157,28 +180,30 @@ struct pfn_range {
 
 struct pfn_pin {
 	refcount_t ref;			/* consumer, broadcast, takeover work */
-	spinlock_t lock;		/* guards @state and @runs */
-	enum pfn_pin_state state;
-	pid_t pid;
+	spinlock_t lock;		/* guards @runs, and @state while LIVE */
+	enum pfn_pin_state state;	/* to REVOKED without the lock */
+	bool in_finish;
+	bool detached;			/* by its own callback, under @lock */
+	bool taken_over;		/* those behind it have a worker */
+	struct pid *pid;		/* a reference */
+	u64 born;			/* CLOCK_BOOTTIME, ns */
 	char comm[TASK_COMM_LEN];
 	const struct pfn_pin_ops *ops;
 	void *priv;
 	struct list_head runs;		/* pfn_run.node */
 
-	/* The rest belongs to the broadcast that moved @state to REVOKING */
+	/* This and the bits belong to the broadcast that made @state REVOKING */
 	struct list_head node;		/* broadcast->claimed, running, pending */
 	struct pfn_broadcast *broadcast;
 	struct task_struct *runner;	/* in a callback of this pin; own writes */
-	bool in_finish;
-	bool detached;			/* by its own callback; only @runner */
-	bool taken_over;		/* those behind it have a worker */
 	unsigned long since;		/* callback's start, jiffies */
 	unsigned long next_warning;	/* jiffies */
 	struct work_struct takeover;
 };
 
 struct pfn_run {
-	struct interval_tree_node it;	/* range->runs, under range->lock */
+	struct interval_tree_node it;	/* in @range, under range->lock */
+	u64 seq;			/* sorts those with the same start */
 	struct list_head node;		/* pin->runs, under pin->lock */
 	struct pfn_range *range;	/* a reference */
 	struct pfn_pin *pin;
@@ -339,6 +364,7 @@ struct pfn_range *pfn_range_register(unsigned long first, unsigned long last,
 	range->last = last;
 	spin_lock_init(&range->lock);
 	range->runs = RB_ROOT_CACHED;
+	range->revoked = RB_ROOT_CACHED;
 	range->closed = RB_ROOT_CACHED;
 	INIT_LIST_HEAD(&range->shuts);
 	init_waitqueue_head(&range->drained);
@@ -517,12 +543,43 @@ EXPORT_SYMBOL_GPL(pfn_range_extent);
 
 static void pfn_pin_put(struct pfn_pin *pin)
 {
-	if (refcount_dec_and_test(&pin->ref))
+	if (refcount_dec_and_test(&pin->ref)) {
+		put_pid(pin->pid);
 		kfree(pin);
+	}
 }
 
-/* By the one who moved the pin out of LIVE: @runs cannot change any more */
-static void pfn_pin_erase_runs(struct pfn_pin *pin)
+static void pfn_run_insert(struct pfn_run *run, struct rb_root_cached *root)
+{
+	lockdep_assert_held(&run->range->lock);
+
+	/* Among those with the same start it becomes the last */
+	run->seq = ++run->range->seq;
+	interval_tree_insert(&run->it, root);
+}
+
+/* After finish(): nobody waits for these runs any more */
+static void pfn_pin_retire_runs(struct pfn_pin *pin)
+{
+	struct pfn_run *run;
+
+	list_for_each_entry(run, &pin->runs, node) {
+		struct pfn_range *range = run->range;
+
+		spin_lock(&range->lock);
+		interval_tree_remove(&run->it, &range->runs);
+		pfn_run_insert(run, &range->revoked);
+		spin_unlock(&range->lock);
+		if (wq_has_sleeper(&range->drained))
+			wake_up_all(&range->drained);
+	}
+}
+
+/*
+ * By the detacher, who made the pin DETACHED or has seen it REVOKED, or for it:
+ * the list cannot change any more.
+ */
+static void pfn_pin_free_runs(struct pfn_pin *pin, bool revoked)
 {
 	struct pfn_run *run, *next;
 
@@ -530,15 +587,30 @@ static void pfn_pin_erase_runs(struct pfn_pin *pin)
 		struct pfn_range *range = run->range;
 
 		spin_lock(&range->lock);
-		interval_tree_remove(&run->it, &range->runs);
+		interval_tree_remove(&run->it, revoked ? &range->revoked :
+							 &range->runs);
+		range->nr_runs--;
 		spin_unlock(&range->lock);
-		if (wq_has_sleeper(&range->drained))
+		if (!revoked && wq_has_sleeper(&range->drained))
 			wake_up_all(&range->drained);
 
 		list_del(&run->node);
 		kfree(run);
 		pfn_range_put(range);
 	}
+}
+
+static void pfn_pin_trace_detach(struct pfn_pin *pin, bool revoked)
+{
+	struct pfn_run *run;
+
+	if (!trace_pfn_pin_detach_enabled())
+		return;
+	list_for_each_entry(run, &pin->runs, node)
+		trace_pfn_pin_detach(run->it.start, run->it.last,
+				     run->range->name, pin->ops->name,
+				     pid_nr(pin->pid), pin->comm, pin->born,
+				     revoked);
 }
 
 /**
@@ -562,7 +634,8 @@ struct pfn_pin *pfn_pin_alloc(const struct pfn_pin_ops *ops, void *priv)
 	refcount_set(&pin->ref, 1);
 	spin_lock_init(&pin->lock);
 	pin->state = PFN_PIN_LIVE;
-	pin->pid = task_tgid_nr(current);
+	pin->pid = get_pid(task_tgid(current));
+	pin->born = ktime_get_boottime_ns();
 	get_task_comm(pin->comm, current);
 	pin->ops = ops;
 	pin->priv = priv;
@@ -615,7 +688,7 @@ static int pfn_range_attach(struct pfn_range *range, struct pfn_pin *pin,
 		goto out_unlock;
 
 	spin_lock(&pin->lock);
-	if (pin->state != PFN_PIN_LIVE)
+	if (READ_ONCE(pin->state) != PFN_PIN_LIVE)
 		goto out_unlock_pin;
 
 	prev = list_empty(&pin->runs) ? NULL :
@@ -623,7 +696,7 @@ static int pfn_range_attach(struct pfn_range *range, struct pfn_pin *pin,
 	if (prev && prev->range == range && prev->it.last + 1 == first) {
 		interval_tree_remove(&prev->it, &range->runs);
 		prev->it.last = last;
-		interval_tree_insert(&prev->it, &range->runs);
+		pfn_run_insert(prev, &range->runs);
 	} else {
 		refcount_inc(&range->ref);
 		run->range = range;
@@ -631,10 +704,13 @@ static int pfn_range_attach(struct pfn_range *range, struct pfn_pin *pin,
 		run->it.start = first;
 		run->it.last = last;
 		list_add_tail(&run->node, &pin->runs);
-		interval_tree_insert(&run->it, &range->runs);
+		pfn_run_insert(run, &range->runs);
+		range->nr_runs++;
 		run = NULL;
 	}
 	err = 0;
+	trace_pfn_pin_attach(first, last, range->name, pin->ops->name,
+			     pid_nr(pin->pid), pin->comm, pin->born, false);
 
 out_unlock_pin:
 	spin_unlock(&pin->lock);
@@ -729,7 +805,11 @@ void pfn_pin_detach(struct pfn_pin *pin)
 	bool live;
 
 	if (READ_ONCE(pin->runner) == current) {
-		WRITE_ONCE(pin->detached, true);
+		/* Its runs stay as they are until this callback is over */
+		pfn_pin_trace_detach(pin, true);
+		spin_lock(&pin->lock);
+		pin->detached = true;
+		spin_unlock(&pin->lock);
 		pfn_pin_put(pin);
 		return;
 	}
@@ -740,26 +820,45 @@ void pfn_pin_detach(struct pfn_pin *pin)
 	lock_map_release(&pfn_revoke_map);
 
 	spin_lock(&pin->lock);
-	live = pin->state == PFN_PIN_LIVE;
+	live = READ_ONCE(pin->state) == PFN_PIN_LIVE;
 	if (live)
 		pin->state = PFN_PIN_DETACHED;
 	spin_unlock(&pin->lock);
 
-	if (live)
-		pfn_pin_erase_runs(pin);
-	else
+	if (!live)
 		wait_var_event(&pin->state, pfn_pin_is_revoked(pin));
+	pfn_pin_trace_detach(pin, !live);
+	pfn_pin_free_runs(pin, !live);
 	pfn_pin_put(pin);
 }
 EXPORT_SYMBOL_GPL(pfn_pin_detach);
 
 /* Broadcast */
 
+/* A callback that began then is over */
+static void pfn_pin_trace_call(struct pfn_pin *pin, u64 began)
+{
+	struct pfn_run *run = list_first_entry(&pin->runs, struct pfn_run, node);
+	/* Only callbacks set @detached, and this was the one that ran */
+	const char *consumer = pin->detached ? "" : pin->ops->name;
+	u64 ns = ktime_get_ns() - began;
+
+	if (pin->in_finish)
+		trace_pfn_pin_finish(run->it.start, run->it.last,
+				     run->range->name, consumer,
+				     pid_nr(pin->pid), pin->comm, pin->born, ns);
+	else
+		trace_pfn_pin_start(run->it.start, run->it.last,
+				    run->range->name, consumer,
+				    pid_nr(pin->pid), pin->comm, pin->born, ns);
+}
+
 /* Run the callback that is due for a pin that is on broadcast->running */
 static void pfn_pin_call(struct pfn_pin *pin)
 {
 	struct pfn_runner me = { .task = current };
 	void (*callback)(void *priv);
+	u64 began = 0;
 
 	/* Then its ops may be gone */
 	if (pin->detached)
@@ -774,7 +873,11 @@ static void pfn_pin_call(struct pfn_pin *pin)
 	spin_unlock(&pfn_runners_lock);
 	WRITE_ONCE(pin->runner, current);
 
+	if (trace_pfn_pin_start_enabled() || trace_pfn_pin_finish_enabled())
+		began = ktime_get_ns();
 	callback(pin->priv);
+	if (began)
+		pfn_pin_trace_call(pin, began);
 
 	WRITE_ONCE(pin->runner, NULL);
 	spin_lock(&pfn_runners_lock);
@@ -810,7 +913,9 @@ static void pfn_broadcast_finish_pins(struct pfn_broadcast *broadcast)
 		spin_lock(&broadcast->lock);
 		list_del_init(&pin->node);
 		spin_unlock(&broadcast->lock);
-		pfn_pin_erase_runs(pin);
+		pfn_pin_retire_runs(pin);
+		if (pin->detached)
+			pfn_pin_free_runs(pin, true);
 
 		/* Nobody else changes REVOKING; for pfn_pin_detach() */
 		store_release_wake_up(&pin->state, PFN_PIN_REVOKED);
@@ -848,13 +953,16 @@ static void pfn_pin_name(struct pfn_pin *pin)
 {
 	struct pfn_run *run = list_first_entry(&pin->runs, struct pfn_run, node);
 
-	if (READ_ONCE(pin->detached))
-		return;
+	spin_lock(&pin->lock);
+	if (pin->detached)
+		goto out;
 	pr_warn("%s of %s (pid %d, %s) has held up the revocation for %u seconds: PFNs %#lx-%#lx of %s%s\n",
-		pin->in_finish ? "finish" : "start", pin->ops->name, pin->pid,
-		pin->comm, jiffies_to_msecs(jiffies - pin->since) / 1000,
+		pin->in_finish ? "finish" : "start", pin->ops->name,
+		pid_nr(pin->pid), pin->comm, jiffies_to_msecs(jiffies - pin->since) / 1000,
 		run->it.start, run->it.last, run->range->name,
 		list_is_singular(&pin->runs) ? "" : " and others");
+out:
+	spin_unlock(&pin->lock);
 }
 
 static unsigned long pfn_watchdog_period(void)
@@ -913,7 +1021,7 @@ static void pfn_broadcast_claim(struct pfn_broadcast *broadcast,
 		pin = container_of(it, struct pfn_run, it)->pin;
 
 		spin_lock(&pin->lock);
-		if (pin->state == PFN_PIN_LIVE) {
+		if (READ_ONCE(pin->state) == PFN_PIN_LIVE) {
 			pin->state = PFN_PIN_REVOKING;
 			refcount_inc(&pin->ref);
 			list_add_tail(&pin->node, &broadcast->claimed);
@@ -1030,7 +1138,9 @@ int pfn_revoke_range(unsigned long first, unsigned long last)
 	unsigned long index = first;
 	struct pfn_shut *shut, *next;
 	struct pfn_range *range;
+	unsigned int pins;
 	int err = -ENOENT;
+	u64 began = 0;
 
 	if (first > last)
 		return -EINVAL;
@@ -1038,6 +1148,10 @@ int pfn_revoke_range(unsigned long first, unsigned long last)
 	might_sleep();
 	if (pfn_in_callback())
 		return -EDEADLK;
+
+	trace_pfn_revoke_begin(first, last);
+	if (trace_pfn_revoke_end_enabled())
+		began = ktime_get_ns();
 
 	INIT_LIST_HEAD(&broadcast.shuts);
 	INIT_LIST_HEAD(&broadcast.claimed);
@@ -1054,6 +1168,7 @@ int pfn_revoke_range(unsigned long first, unsigned long last)
 
 	list_for_each_entry(shut, &broadcast.shuts, node)
 		pfn_broadcast_claim(&broadcast, shut);
+	pins = broadcast.unfinished;
 
 	if (!list_empty(&broadcast.claimed))
 		pfn_broadcast_run(&broadcast);
@@ -1064,6 +1179,155 @@ int pfn_revoke_range(unsigned long first, unsigned long last)
 	}
 
 	lock_map_release(&pfn_revoke_map);
+	if (began)
+		trace_pfn_revoke_end(first, last, pins, ktime_get_ns() - began,
+				     err);
 	return err;
 }
 EXPORT_SYMBOL_GPL(pfn_revoke_range);
+
+/* Telling who holds what */
+
+static const char *pfn_range_state(struct pfn_range *range)
+{
+	struct interval_tree_node *closed;
+	unsigned long open = range->last - range->first + 1;
+
+	lockdep_assert_held(&range->lock);
+
+	if (!list_empty(&range->shuts))
+		return "revoking";
+
+	closed = interval_tree_iter_first(&range->closed, 0, ULONG_MAX);
+	if (!closed)
+		return "open";
+	for (; closed; closed = interval_tree_iter_next(closed, 0, ULONG_MAX))
+		open -= closed->last - closed->start + 1;
+	return open ? "part" : "closed";
+}
+
+/* The next range, which becomes the cursor's */
+static bool pfn_revoke_next_range(struct pfn_revoke_cursor *cursor,
+				  struct pfn_revoke_entry *entry)
+{
+	unsigned long index = 0;
+	struct pfn_range *range;
+
+	if (cursor->range)
+		index = cursor->range->last + 1;
+	pfn_revoke_end_walk(cursor);
+
+	range = pfn_range_find(&index, ULONG_MAX);
+	if (!range)
+		return false;
+	cursor->range = range;
+
+	*entry = (struct pfn_revoke_entry) {
+		.first = range->first,
+		.last = range->last,
+		.provider = range->name,
+	};
+	spin_lock(&range->lock);
+	entry->state = pfn_range_state(range);
+	entry->pins = range->nr_runs;
+	spin_unlock(&range->lock);
+	return true;
+}
+
+/* The first run behind the cursor; they are sorted by start and seq */
+static struct pfn_run *pfn_revoke_next_run(struct pfn_revoke_cursor *cursor,
+					   struct rb_root_cached *root)
+{
+	struct rb_node *node = root->rb_root.rb_node;
+	struct pfn_run *run, *found = NULL;
+
+	lockdep_assert_held(&cursor->range->lock);
+
+	while (node) {
+		run = rb_entry(node, struct pfn_run, it.rb);
+		if (run->it.start > cursor->start ||
+		    (run->it.start == cursor->start && run->seq > cursor->seq)) {
+			found = run;
+			node = node->rb_left;
+		} else {
+			node = node->rb_right;
+		}
+	}
+	return found;
+}
+
+static void pfn_revoke_tell_run(struct pfn_revoke_cursor *cursor,
+				struct pfn_revoke_entry *entry,
+				struct pfn_run *run)
+{
+	struct pfn_pin *pin = run->pin;
+
+	lockdep_assert_held(&cursor->range->lock);
+
+	*entry = (struct pfn_revoke_entry) {
+		.is_pin = true,
+		.first = run->it.start,
+		.last = run->it.last,
+		.born = pin->born,
+	};
+	memcpy(entry->comm, pin->comm, sizeof(entry->comm));
+
+	/* Numbers are used again: that of a process that is gone says nothing */
+	rcu_read_lock();
+	if (pid_task(pin->pid, PIDTYPE_TGID))
+		entry->pid = pid_nr_ns(pin->pid, cursor->ns);
+	rcu_read_unlock();
+
+	spin_lock(&pin->lock);
+	if (cursor->in_revoked)
+		entry->state = "revoked";
+	else if (READ_ONCE(pin->state) == PFN_PIN_REVOKING)
+		entry->state = "revoking";
+	else
+		entry->state = "attached";
+	/* Its ops are there until it is detached, which takes one of the locks */
+	if (!pin->detached)
+		strscpy(entry->consumer, pin->ops->name);
+	spin_unlock(&pin->lock);
+
+	cursor->start = run->it.start;
+	cursor->seq = run->seq;
+}
+
+/* Ends a walk early; does nothing after one that pfn_revoke_next() has ended */
+void pfn_revoke_end_walk(struct pfn_revoke_cursor *cursor)
+{
+	if (cursor->range)
+		pfn_range_put(cursor->range);
+	cursor->range = NULL;
+	cursor->in_revoked = false;
+	cursor->start = 0;
+	cursor->seq = 0;
+}
+
+/* The next range or run, until there is none */
+bool pfn_revoke_next(struct pfn_revoke_cursor *cursor,
+		     struct pfn_revoke_entry *entry)
+{
+	struct pfn_range *range = cursor->range;
+	struct pfn_run *run;
+
+	if (!range)
+		return pfn_revoke_next_range(cursor, entry);
+
+	spin_lock(&range->lock);
+	run = pfn_revoke_next_run(cursor, cursor->in_revoked ? &range->revoked :
+							       &range->runs);
+	if (!run && !cursor->in_revoked) {
+		cursor->in_revoked = true;
+		cursor->start = 0;
+		cursor->seq = 0;
+		run = pfn_revoke_next_run(cursor, &range->revoked);
+	}
+	if (run)
+		pfn_revoke_tell_run(cursor, entry, run);
+	spin_unlock(&range->lock);
+
+	return run || pfn_revoke_next_range(cursor, entry);
+}
+EXPORT_SYMBOL_IF_KUNIT(pfn_revoke_next);

@@ -14,6 +14,7 @@
  * door_open		the pool goes on to hand out memory to the kernel
  * detach_locked	ib_umem detaches with the lock that its callback takes
  * vfio_off		type1 does not let go
+ * iommufd_off		iommufd does not let go
  * copy_slow		rxe waits 200 ms between the look at the state and the copy
  * copy_late		rxe waits 200 ms before the look at the state, with the key looked up
  * mmap_gap		kernfs waits before it maps, until switched off
@@ -49,6 +50,7 @@ static const char * const names[PFN_REVOKE_NR_MUTATIONS] = {
 	[PFN_REVOKE_DOOR_OPEN]		= "door_open",
 	[PFN_REVOKE_DETACH_LOCKED]	= "detach_locked",
 	[PFN_REVOKE_VFIO_OFF]		= "vfio_off",
+	[PFN_REVOKE_IOMMUFD_OFF]	= "iommufd_off",
 	[PFN_REVOKE_COPY_SLOW]		= "copy_slow",
 	[PFN_REVOKE_COPY_LATE]		= "copy_late",
 	[PFN_REVOKE_MMAP_GAP]		= "mmap_gap",

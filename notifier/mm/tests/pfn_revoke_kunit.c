@@ -26,6 +26,9 @@
 #include <linux/sched.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/string.h>
+
+#include "../pfn_revoke.h"
 
 MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 
@@ -1704,7 +1707,7 @@ struct random_run {
 	struct random_pin pins[RANDOM_USERS][RANDOM_PINS];
 	atomic_t holders[RANDOM_PAGES];
 	unsigned long end;		/* jiffies */
-	atomic_t attached, refused, revoked, detached, shut;	/* how often */
+	atomic_t attached, refused, revoked, detached, shut, told; /* how often */
 	atomic_t touched;		/* shut pages that somebody held */
 	atomic_t resurrected;		/* attached after their start() */
 	atomic_t late;			/* callbacks after the detach */
@@ -1894,9 +1897,45 @@ static int act_random_owner(struct actor *a)
 	return 0;
 }
 
+/* Look on: what is told is in order and inside its range, and ends */
+static int act_random_teller(struct actor *a)
+{
+	struct pfn_revoke_cursor cursor = { .ns = &init_pid_ns };
+	struct random_run *run = a->scene->run;
+	struct pfn_revoke_entry range = {}, last = {}, entry;
+
+	while (time_before(jiffies, run->end)) {
+		cond_resched();
+		if (!pfn_revoke_next(&cursor, &entry)) {
+			range.first = 0;
+			range.last = 0;
+			continue;
+		}
+		if (!entry.is_pin) {
+			if (entry.first < range.last || entry.first > entry.last)
+				atomic_inc(&run->errors);
+			range = entry;
+			last.is_pin = false;
+			continue;
+		}
+		if (entry.first < range.first || entry.last > range.last ||
+		    entry.first > entry.last)
+			atomic_inc(&run->errors);
+		/* Those that are revoked begin anew */
+		if (last.is_pin && entry.first < last.first &&
+		    (!strcmp(last.state, "revoked") ||
+		     strcmp(entry.state, "revoked")))
+			atomic_inc(&run->errors);
+		last = entry;
+		atomic_inc(&run->told);
+	}
+	pfn_revoke_end_walk(&cursor);
+	return 0;
+}
+
 static void random_threads(struct kunit *test)
 {
-	struct actor *actors[RANDOM_USERS + RANDOM_OWNERS];
+	struct actor *actors[RANDOM_USERS + RANDOM_OWNERS + 1];
 	struct scene *scene = test->priv;
 	unsigned int not_once = 0;
 	struct random_run *run;
@@ -1915,6 +1954,7 @@ static void random_threads(struct kunit *test)
 		actors[i] = aim(test, act_random_user, NULL, i, 0, 0);
 	for (j = 0; j < RANDOM_OWNERS; j++)
 		actors[i + j] = aim(test, act_random_owner, NULL, j, 0, 0);
+	actors[i + j] = aim(test, act_random_teller, NULL, 0, 0, 0);
 	run->end = jiffies + RANDOM_TIME;
 	fire(test);
 	for (i = 0; i < ARRAY_SIZE(actors); i++)
@@ -1942,10 +1982,121 @@ static void random_threads(struct kunit *test)
 	KUNIT_EXPECT_GT(test, atomic_read(&run->attached), 0);
 	KUNIT_EXPECT_GT(test, atomic_read(&run->revoked), 0);
 	KUNIT_EXPECT_GT(test, atomic_read(&run->shut), 0);
-	kunit_info(test, "%d attached, %d refused, %d revoked, %d detached, %d broadcasts\n",
+	KUNIT_EXPECT_GT(test, atomic_read(&run->told), 0);
+	kunit_info(test, "%d attached, %d refused, %d revoked, %d detached, %d broadcasts, %d told\n",
 		   atomic_read(&run->attached), atomic_read(&run->refused),
 		   atomic_read(&run->revoked), atomic_read(&run->detached),
-		   atomic_read(&run->shut));
+		   atomic_read(&run->shut), atomic_read(&run->told));
+}
+
+/* Telling who holds what */
+
+/* The range at PFN 0 as "STATE COUNT:" and "FIRST-LAST STATE" for each run */
+static const char *told(struct kunit *test)
+{
+	struct pfn_revoke_cursor cursor = { .ns = &init_pid_ns };
+	struct pfn_revoke_entry entry;
+	const size_t size = 256;
+	bool ours = false;
+	size_t len = 0;
+	char *text;
+
+	text = kunit_kzalloc(test, size, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	while (pfn_revoke_next(&cursor, &entry)) {
+		if (!entry.is_pin) {
+			ours = entry.first == PFN(0);
+			if (ours)
+				len += scnprintf(text + len, size - len,
+						 "%s %lu:", entry.state,
+						 entry.pins);
+		} else if (ours) {
+			KUNIT_EXPECT_STREQ(test, entry.consumer, "kunit");
+			len += scnprintf(text + len, size - len, " %lu-%lu %s",
+					 entry.first - PFN(0),
+					 entry.last - PFN(0), entry.state);
+		}
+	}
+	KUNIT_EXPECT_NULL(test, cursor.range);
+	return text;
+}
+
+static void tell_sorted(struct kunit *test)
+{
+	struct consumer *c;
+
+	KUNIT_EXPECT_STREQ(test, told(test), "");
+	provide(test, 0, 0, 99);
+	KUNIT_EXPECT_STREQ(test, told(test), "open 0:");
+	c = attached(test, 50, 59);
+	attached(test, 10, 10);
+	attached(test, 10, 12);
+	attached(test, 10, 10);
+	attached(test, 0, 0);
+	KUNIT_EXPECT_STREQ(test, told(test),
+			   "open 5: 0-0 attached 10-10 attached 10-12 attached 10-10 attached 50-59 attached");
+	/* A pin that grows, and one of several runs */
+	KUNIT_EXPECT_EQ(test, attach(c, 60, 69), 0);
+	KUNIT_EXPECT_EQ(test, attach(c, 20, 29), 0);
+	KUNIT_EXPECT_STREQ(test, told(test),
+			   "open 6: 0-0 attached 10-10 attached 10-12 attached 10-10 attached 20-29 attached 50-69 attached");
+	detach(test, c);
+	KUNIT_EXPECT_STREQ(test, told(test),
+			   "open 4: 0-0 attached 10-10 attached 10-12 attached 10-10 attached");
+}
+
+static void tell_revoked(struct kunit *test)
+{
+	struct consumer *c, *d;
+	struct actor *a;
+
+	provide(test, 0, 0, 99);
+	c = attached(test, 10, 10);
+	KUNIT_EXPECT_EQ(test, attach(c, 60, 60), 0);
+	d = attached(test, 5, 5);
+	c->on_finish = hold;
+	a = spawn(test, act_revoke, NULL, PFN(10), PFN(19));
+	await(test, &c->in_finish);
+	KUNIT_EXPECT_STREQ(test, told(test),
+			   "revoking 3: 5-5 attached 10-10 revoking 60-60 revoking");
+	complete_all(&c->go);
+	KUNIT_EXPECT_EQ(test, join(test, a), 0);
+
+	/* Revoked as a whole, and listed until it is detached */
+	KUNIT_EXPECT_STREQ(test, told(test),
+			   "part 3: 5-5 attached 10-10 revoked 60-60 revoked");
+	/* It holds nothing up, and is not revoked again */
+	KUNIT_EXPECT_EQ(test, revoke(test, 60, 60), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->finishes), 1);
+	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
+	KUNIT_EXPECT_STREQ(test, told(test),
+			   "closed 3: 5-5 revoked 10-10 revoked 60-60 revoked");
+	KUNIT_EXPECT_EQ(test, reopen(0, 99), 0);
+	attached(test, 10, 10);
+	KUNIT_EXPECT_STREQ(test, told(test),
+			   "open 4: 10-10 attached 5-5 revoked 10-10 revoked 60-60 revoked");
+	detach(test, c);
+	KUNIT_EXPECT_STREQ(test, told(test),
+			   "open 2: 10-10 attached 5-5 revoked");
+
+	/* The range is gone, d is not; a new provider has nothing to do with it */
+	unregister(test, 0);
+	KUNIT_EXPECT_STREQ(test, told(test), "");
+	provide(test, 0, 0, 99);
+	KUNIT_EXPECT_STREQ(test, told(test), "open 0:");
+	detach(test, d);
+	KUNIT_EXPECT_STREQ(test, told(test), "open 0:");
+}
+
+static void tell_detached_inside(struct kunit *test)
+{
+	struct consumer *c;
+
+	provide(test, 0, 0, 99);
+	c = attached(test, 10, 10);
+	c->on_finish = detach_inside;
+	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
+	KUNIT_EXPECT_STREQ(test, told(test), "closed 0:");
 }
 
 static struct kunit_case pfn_revoke_test_cases[] = {
@@ -1993,6 +2144,9 @@ static struct kunit_case pfn_revoke_test_cases[] = {
 	KUNIT_CASE(stuck_and_detached_inside),
 	KUNIT_CASE(stuck_elsewhere),
 	KUNIT_CASE_SLOW(random_threads),
+	KUNIT_CASE(tell_sorted),
+	KUNIT_CASE(tell_revoked),
+	KUNIT_CASE(tell_detached_inside),
 	{}
 };
 

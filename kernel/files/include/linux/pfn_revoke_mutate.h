@@ -22,6 +22,7 @@ enum pfn_revoke_mutation {
 	PFN_REVOKE_DOOR_OPEN,
 	PFN_REVOKE_DETACH_LOCKED,
 	PFN_REVOKE_VFIO_OFF,
+	PFN_REVOKE_IOMMUFD_OFF,
 	/* These break nothing, they make room for a race */
 	PFN_REVOKE_COPY_SLOW,
 	PFN_REVOKE_COPY_LATE,

@@ -25,7 +25,7 @@
  *	unlock				 unmap, unpin, uncharge
  *	... next batch, then map	 revoked
  *	lock				unlock
- *	 driver builds its region
+ *	 driver builds its region	... then the owner is told
  *	 set ops, started? -ENODEV
  *	unlock
  *
@@ -83,10 +83,21 @@ static void ib_umem_pin_start(void *priv)
 static void ib_umem_pin_finish(void *priv)
 {
 	struct ib_umem_revocable *umem_revocable = priv;
+	struct ib_mr *mr = NULL;
 
+	/*
+	 * Without a memory region the registration fails. If the release was
+	 * first the memory region is being deregistered and nobody wants to
+	 * know; otherwise it waits for us and keeps the memory region.
+	 */
 	mutex_lock(&umem_revocable->lock);
+	if (!umem_revocable->revoked)
+		mr = umem_revocable->mr;
 	ib_umem_revocable_let_go(umem_revocable);
 	mutex_unlock(&umem_revocable->lock);
+
+	if (mr)
+		ib_mr_set_revoked(mr);
 }
 
 static const struct pfn_pin_ops ib_umem_pin_ops = {
@@ -269,7 +280,8 @@ EXPORT_SYMBOL(ib_umem_get_va_revocable_and_lock);
  * ib_umem_revocable_set_ops_locked - Say how the memory region is revoked
  * @umem_revocable: From ib_umem_get_va_revocable_and_lock(), still locked.
  * @ops: The driver's callbacks, see struct ib_umem_revoke_ops.
- * @priv: Handed to them.
+ * @mr: The memory region, with its keys; kept until ib_umem_release().
+ * @priv: Handed to @ops.
  *
  * To be called once, when the driver is ready to be called.
  *
@@ -279,7 +291,7 @@ EXPORT_SYMBOL(ib_umem_get_va_revocable_and_lock);
  */
 int ib_umem_revocable_set_ops_locked(struct ib_umem_revocable *umem_revocable,
 				     const struct ib_umem_revoke_ops *ops,
-				     void *priv)
+				     struct ib_mr *mr, void *priv)
 {
 	int ret = 0;
 
@@ -289,6 +301,8 @@ int ib_umem_revocable_set_ops_locked(struct ib_umem_revocable *umem_revocable,
 	if (umem_revocable->started) {
 		ret = -ENODEV;
 	} else {
+		mr->revocable = umem_revocable->pin;
+		umem_revocable->mr = mr;
 		umem_revocable->priv = priv;
 		umem_revocable->ops = ops;
 	}
