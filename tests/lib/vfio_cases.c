@@ -11,6 +11,7 @@
 #include "scene.h"
 #include "slow.h"
 #include "stage.h"
+#include "sysfs.h"
 #include "tap.h"
 #include "worker.h"
 
@@ -328,29 +329,88 @@ static void replay_after_the_revoke(void)
 {
 	struct stage *s = stage_open(MANY_PARTS);
 	struct unbind u;
-	int err;
+	int round;
 
 	stage_dma_works(s, 0);
 	stage_add_mdev(s);
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
 	ASSERT_EQ(observer_snapshot(&s->observer), 0);
 	stage_p2p_is_dead(s, 0);
-	stage_remove_edu(s, 0);
-	EXPECT_EQ(stage_locked(), s->locked);
-	err = stage_try_edu(s, 0);
-	tap_note("attaching a device to what is left: %s",
-		 err ? strerror(-err) : "done");
-	if (err) {
-		/* all or nothing: without the part that is gone it works */
-		EXPECT_TRUE(err == -EFAULT || err == -ENODEV);
-		stage_unmap(s);
+	for (round = 0; round < 2; round++) {
+		stage_remove_edu(s, 0);
+		EXPECT_EQ(stage_locked(), s->locked);
 		stage_add_edu(s, 0);
-	} else {
 		stage_ram_works(s, 0);
+		stage_p2p_is_dead(s, 0);
 	}
-	stage_p2p_is_dead(s, 0);
 	EXPECT_EQ(observer_changed(&s->observer), 0);
 	stage_aftermath(s, &u);
+	stage_close(s);
+}
+
+/*
+ * The holes stay holes with the new driver's memory at their addresses, and
+ * what has become the provider's between them since is found and let go of.
+ */
+static void replay_beside_holes(void)
+{
+	struct stage *s = stage_open(MANY_PARTS);
+	unsigned char *was_ram = s->ram[1];
+	size_t len = s->ram_len[1];
+	struct unbind u;
+	int i;
+
+	stage_add_mdev(s);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	stage_remove_edu(s, 0);
+	ASSERT_EQ(provider_bind(&scene_provider), 0);
+	for (i = 0; i < 2; i++)
+		ASSERT_TRUE(p2pmem_mmap(&scene_provider, s->p2p[i],
+					s->p2p_len[i], MAP_SHARED | MAP_FIXED,
+					0));
+	ASSERT_TRUE(p2pmem_mmap(&scene_provider, was_ram, len,
+				MAP_SHARED | MAP_FIXED, 0));
+	s->ram[1] = NULL;
+	stage_add_edu(s, 0);
+
+	mem_fill(s->p2p[0], s->p2p_len[0], 51);
+	mem_fill(s->p2p[1], s->p2p_len[1], 52);
+	stage_p2p_is_dead(s, 0);
+	EXPECT_EQ(mem_differs(s->p2p[0], s->p2p_len[0], 51), 0);
+	EXPECT_EQ(mem_differs(s->p2p[1], s->p2p_len[1], 52), 0);
+	for (i = 0; i < 2; i++) {
+		stage_load(s, 0, 53 + i, 512);
+		EXPECT_EQ(edu_run(&s->edu[0], EDU_WRITE,
+				  stage_iova(s, was_ram) + i * PAGE, 512), 0);
+		EXPECT_EQ(mem_differs(was_ram + i * PAGE, 512, 53 + i), 0);
+	}
+	stage_ram_works(s, 0);
+
+	ASSERT_EQ(observer_locate(&s->observer, &scene_provider, was_ram, len), 0);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	ASSERT_EQ(observer_snapshot(&s->observer), 0);
+	stage_dead_range(s, 0, stage_iova(s, was_ram), len);
+	EXPECT_EQ(observer_changed(&s->observer), 0);
+	ASSERT_TRUE(mmap(was_ram, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		    was_ram);
+	stage_aftermath(s, &u);
+	stage_close(s);
+}
+
+/* disable_hugepages=1: the IOMMU gets single pages, all the same works. */
+#define HUGEPAGES "/sys/module/vfio_iommu_type1/parameters/disable_hugepages"
+
+static void single_pages(void)
+{
+	struct stage *s;
+
+	ASSERT_EQ(sysfs_write(HUGEPAGES, "Y"), 0);
+	s = stage_open(&(struct stage_layout){ 1, 600, 1, 0, 0 });
+	/* only asked when memory is mapped */
+	ASSERT_EQ(sysfs_write(HUGEPAGES, "N"), 0);
+	stage_dma_works(s, 0);
+	stage_unbind(s);
 	stage_close(s);
 }
 
@@ -1094,6 +1154,7 @@ static const struct tap_test tests[] = {
 	{ "with_ordinary_memory", with_ordinary_memory, 30 },
 	{ "many_parts", many_parts, 30 },
 	{ "many_pages", many_pages, 60 },
+	{ "single_pages", single_pages, 60 },
 	{ "neighbours", neighbours, 30 },
 	{ "munmapped", munmapped, 30 },
 	{ "owner_exited", owner_exited, 30 },
@@ -1102,6 +1163,7 @@ static const struct tap_test tests[] = {
 	{ "attach_after_the_revoke", attach_after_the_revoke, 40 },
 	{ "replay", replay, 40 },
 	{ "replay_after_the_revoke", replay_after_the_revoke, 40 },
+	{ "replay_beside_holes", replay_beside_holes, 40 },
 	{ "replay_of_what_was_never_mapped", replay_of_what_was_never_mapped, 40 },
 	{ "two_devices", two_devices, 40 },
 	{ "two_spaces", two_spaces, 40 },
