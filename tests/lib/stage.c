@@ -8,6 +8,8 @@
 #include "tap.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,6 +32,11 @@ void stage_use(enum vfio_kind k)
 	kind = k;
 }
 
+enum vfio_kind stage_kind(void)
+{
+	return kind;
+}
+
 const char *stage_edu(unsigned int n)
 {
 	return edus[n];
@@ -39,9 +46,23 @@ long stage_locked(void)
 {
 	unsigned long long kib;
 
-	if (sysfs_read_key("/proc/self/status", "VmLck:", &kib))
+	if (sysfs_read_key("/proc/self/status",
+			   kind == VFIO_KIND_TYPE1 ? "VmLck:" : "VmPin:", &kib))
 		return -1;
 	return (long)kib;
+}
+
+bool stage_taken(size_t len)
+{
+	unsigned long long now;
+
+	return !provider_available(&scene_provider, &now) &&
+	       now + len == scene_provider.available;
+}
+
+bool stage_nothing_taken(void)
+{
+	return provider_available_is_back(&scene_provider, 3000);
 }
 
 bool stage_init(void)
@@ -154,7 +175,8 @@ void stage_add_mdev(struct stage *s)
 	ASSERT_EQ(vfio_attach_mdev(&s->space, &s->mdev), 0);
 }
 
-struct stage *stage_open_bare(const struct stage_layout *l)
+static struct stage *open_stage(const struct stage_layout *l,
+				const struct stage *near, bool v1)
 {
 	struct stage *s = stages;
 	unsigned int n = 0;
@@ -169,7 +191,11 @@ struct stage *stage_open_bare(const struct stage_layout *l)
 	s->open = true;
 	s->locked = stage_locked();
 	lay_out(s, l);
-	ASSERT_EQ(vfio_space_open(&s->space, kind), 0);
+	if (near)
+		ASSERT_EQ(vfio_space_open_near(&s->space, &near->space), 0);
+	else
+		ASSERT_EQ(vfio_space_open(&s->space, kind), 0);
+	s->space.v1 = v1;
 	ASSERT_EQ(vfio_attach(&s->space, &s->dev[0], edus[n]), 0);
 	ASSERT_EQ(edu_open(&s->edu[0], &s->dev[0]), 0);
 	/* shared, so that workers load the device from the same pages */
@@ -179,6 +205,22 @@ struct stage *stage_open_bare(const struct stage_layout *l)
 	s->scratch = m;
 	ASSERT_EQ(vfio_map(&s->space, m, STAGE_SCRATCH, SCRATCH, VFIO_RW), 0);
 	return s;
+}
+
+struct stage *stage_open_bare(const struct stage_layout *l)
+{
+	return open_stage(l, NULL, false);
+}
+
+struct stage *stage_open_near(const struct stage_layout *l,
+			      const struct stage *near)
+{
+	return open_stage(l, near, false);
+}
+
+struct stage *stage_open_v1(const struct stage_layout *l)
+{
+	return open_stage(l, NULL, true);
 }
 
 struct stage *stage_open(const struct stage_layout *l)
@@ -406,6 +448,23 @@ void stage_unbind(struct stage *s)
 
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
 	stage_aftermath(s, &u);
+}
+
+void *stage_map_bar(const struct stage *s)
+{
+	char path[128];
+	void *m;
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource%d",
+		 scene_provider.bdf, s->observer.bar);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_GE(fd, 0);
+	m = mmap(NULL, s->p2p_len[0], PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		 (off_t)s->observer.offset);
+	close(fd);
+	ASSERT_TRUE(m != MAP_FAILED);
+	return m;
 }
 
 void stage_fresh_works(void)

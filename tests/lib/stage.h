@@ -26,11 +26,18 @@
 #define STAGE_IOVA	0x0a000000ULL
 #define STAGE_SCRATCH	0x0af00000ULL
 
+/* Beside the mapping of a stage, below STAGE_SCRATCH. */
+#define OTHER_IOVA	(STAGE_IOVA + 0x800000)
+
 #define STAGE_DEVS	2
 
 struct stage_layout {
 	size_t ram0, p2p0, ram1, p2p1, ram2;	/* pages */
 };
+
+#define P2P_ALONE	(&(struct stage_layout){ 0, 4, 0, 0, 0 })
+#define MIXED		(&(struct stage_layout){ 2, 4, 2, 0, 0 })
+#define MANY_PARTS	(&(struct stage_layout){ 2, 2, 2, 2, 2 })
 
 struct stage {
 	bool open;
@@ -46,7 +53,7 @@ struct stage {
 	bool mapped;
 	unsigned char *scratch;
 	struct observer observer;	/* of p2p[0] */
-	long locked;			/* VmLck before anything was mapped */
+	long locked;			/* stage_locked() before anything was mapped */
 };
 
 /* For struct tap_suite; every edu device is bound to vfio-pci. */
@@ -57,14 +64,27 @@ void stage_after(void);
 
 /* Which of the interfaces the stages use; before stage_init(). */
 void stage_use(enum vfio_kind kind);
+enum vfio_kind stage_kind(void);
 
-/* VmLck of this process in KiB, which is where type1 charges. */
+/*
+ * Ordinary memory that is mapped, in KiB, as the kernel counts it for this
+ * process: type1 in VmLck, iommufd in VmPin (its limit is on another count, that
+ * of the user, which nothing shows).
+ */
 long stage_locked(void);
+/* Is so much of the provider's memory taken, beyond what the driver holds? */
+bool stage_taken(size_t len);
+bool stage_nothing_taken(void);
 /* BDF of the n-th edu device. */
 const char *stage_edu(unsigned int n);
 
 /* All of it but the mapping of the memory. */
 struct stage *stage_open_bare(const struct stage_layout *l);
+/* The same in an IOAS of its own in the iommufd of another stage. */
+struct stage *stage_open_near(const struct stage_layout *l,
+			      const struct stage *near);
+/* In a container that splits mappings (VFIO_TYPE1_IOMMU). */
+struct stage *stage_open_v1(const struct stage_layout *l);
 /* With the memory mapped at STAGE_IOVA. */
 struct stage *stage_open(const struct stage_layout *l);
 /* Unmaps with the full size, if it is mapped, and closes everything. */
@@ -118,6 +138,8 @@ void stage_faults(struct stage *s, unsigned int n, uint64_t iova);
 void stage_aftermath(struct stage *s, struct unbind *u);
 /* unbind_now() and the above. */
 void stage_unbind(struct stage *s);
+/* The pages of p2p[0] as the BAR in sysfs, without a pin; ends the test if not. */
+void *stage_map_bar(const struct stage *s);
 /* A new space, mapping and device: DMA works. */
 void stage_fresh_works(void);
 

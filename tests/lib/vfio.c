@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "vfio.h"
+#include "iommufd.h"
 #include "sysfs.h"
 #include "tap.h"
 
@@ -99,12 +100,43 @@ int vfio_unbind(const char *bdf)
 
 int vfio_space_open(struct vfio_space *s, enum vfio_kind kind)
 {
+	int err = 0;
+
 	memset(s, 0, sizeof(*s));
 	s->kind = kind;
-	s->fd = open(kind == VFIO_KIND_TYPE1 ? "/dev/vfio/vfio" : "/dev/iommu",
-		     O_RDWR | O_CLOEXEC);
+	if (kind == VFIO_KIND_TYPE1) {
+		s->fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+		if (s->fd < 0)
+			return -errno;
+	} else {
+		s->fd = iommufd_open();
+		if (s->fd < 0)
+			return s->fd;
+	}
+	if (kind == VFIO_KIND_IOMMUFD)
+		err = iommufd_ioas(s->fd, &s->ioas);
+	if (err) {
+		close(s->fd);
+		return err;
+	}
+	s->open = true;
+	return 0;
+}
+
+int vfio_space_open_near(struct vfio_space *s, const struct vfio_space *near)
+{
+	int err;
+
+	memset(s, 0, sizeof(*s));
+	s->kind = VFIO_KIND_IOMMUFD;
+	s->fd = fcntl(near->fd, F_DUPFD_CLOEXEC, 0);
 	if (s->fd < 0)
 		return -errno;
+	err = iommufd_ioas(s->fd, &s->ioas);
+	if (err) {
+		close(s->fd);
+		return err;
+	}
 	s->open = true;
 	return 0;
 }
@@ -166,12 +198,32 @@ static int let_it_master(const struct vfio_dev *d)
 	return 0;
 }
 
-static int attach(struct vfio_space *s, struct vfio_dev *d, const char *bus,
-		  const char *name)
+static int attach_cdev(struct vfio_space *s, struct vfio_dev *d,
+		       const char *bus, const char *name)
+{
+	char path[128];
+	int err;
+
+	snprintf(path, sizeof(path), "%s/devices/%s", bus, name);
+	d->group = -1;
+	d->fd = iommufd_cdev_open(path);
+	if (d->fd < 0)
+		return d->fd;
+	err = iommufd_cdev_bind(d->fd, s->fd, &d->id);
+	if (!err)
+		err = iommufd_cdev_attach(d->fd, s->ioas);
+	if (err)
+		close(d->fd);
+	else
+		d->open = true;
+	return err;
+}
+
+static int attach_group(struct vfio_space *s, struct vfio_dev *d,
+			const char *bus, const char *name)
 {
 	int err;
 
-	memset(d, 0, sizeof(*d));
 	d->group = open_group(bus, name);
 	if (d->group < 0)
 		return d->group;
@@ -179,7 +231,8 @@ static int attach(struct vfio_space *s, struct vfio_dev *d, const char *bus,
 		err = -errno;
 		goto err_group;
 	}
-	if (!s->has_iommu && ioctl(s->fd, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
+	if (!s->has_iommu && ioctl(s->fd, VFIO_SET_IOMMU, s->v1 ?
+				   VFIO_TYPE1_IOMMU : VFIO_TYPE1v2_IOMMU)) {
 		err = -errno;
 		goto err_group;
 	}
@@ -195,6 +248,21 @@ static int attach(struct vfio_space *s, struct vfio_dev *d, const char *bus,
 err_group:
 	close(d->group);
 	return err;
+}
+
+static int attach(struct vfio_space *s, struct vfio_dev *d, const char *bus,
+		  const char *name)
+{
+	memset(d, 0, sizeof(*d));
+	if (s->kind == VFIO_KIND_IOMMUFD)
+		return attach_cdev(s, d, bus, name);
+	return attach_group(s, d, bus, name);
+}
+
+bool vfio_is_busy(enum vfio_kind kind, int err)
+{
+	/* a group can be open once, a character device be bound once */
+	return err == (kind == VFIO_KIND_IOMMUFD ? -EINVAL : -EBUSY);
 }
 
 int vfio_attach(struct vfio_space *s, struct vfio_dev *d, const char *bdf)
@@ -240,7 +308,8 @@ void vfio_detach(struct vfio_dev *d)
 	if (d->open) {
 		close(d->fd);
 		/* leaves the container as well */
-		close(d->group);
+		if (d->group >= 0)
+			close(d->group);
 	}
 	memset(d, 0, sizeof(*d));
 }
@@ -257,6 +326,9 @@ int vfio_map(const struct vfio_space *s, const void *at, uint64_t iova,
 		.size = len,
 	};
 
+	if (s->kind == VFIO_KIND_IOMMUFD)
+		return iommufd_map(s->fd, s->ioas, at, iova, len,
+				   rights != VFIO_RO);
 	return ioctl(s->fd, VFIO_IOMMU_MAP_DMA, &map) ? -errno : 0;
 }
 
@@ -278,11 +350,15 @@ static int unmap(const struct vfio_space *s, unsigned int flags, uint64_t iova,
 int vfio_unmap(const struct vfio_space *s, uint64_t iova, size_t len,
 	       uint64_t *done)
 {
+	if (s->kind == VFIO_KIND_IOMMUFD)
+		return iommufd_unmap(s->fd, s->ioas, iova, len, done);
 	return unmap(s, 0, iova, len, done);
 }
 
 int vfio_unmap_all(const struct vfio_space *s, uint64_t *done)
 {
+	if (s->kind == VFIO_KIND_IOMMUFD)
+		return iommufd_unmap(s->fd, s->ioas, 0, ~0ULL, done);
 	return unmap(s, VFIO_DMA_UNMAP_FLAG_ALL, 0, 0, done);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Devices under vfio-pci and the address spaces that they do DMA in: a legacy
- * container, or an iommufd that plays one.
+ * Devices under vfio-pci and the address spaces that they do DMA in, through
+ * one of the three interfaces that the kernel has for that.
  */
 #ifndef REVPIN_VFIO_H
 #define REVPIN_VFIO_H
@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 enum vfio_kind {
-	VFIO_KIND_TYPE1,		/* /dev/vfio/vfio */
-	VFIO_KIND_COMPAT,		/* /dev/iommu in its place */
+	VFIO_KIND_TYPE1,		/* groups in a container: /dev/vfio/vfio */
+	VFIO_KIND_COMPAT,		/* the same, with /dev/iommu in its place */
+	VFIO_KIND_IOMMUFD,		/* character devices, an IOAS of /dev/iommu */
 };
 
 #define VFIO_RW		0		/* default rights of vfio_map() */
@@ -22,14 +23,17 @@ struct vfio_space {
 	bool open;
 	enum vfio_kind kind;
 	int fd;
-	bool has_iommu;
+	bool has_iommu;			/* not with VFIO_KIND_IOMMUFD */
+	bool v1;			/* VFIO_TYPE1_IOMMU: it splits mappings */
+	uint32_t ioas;			/* VFIO_KIND_IOMMUFD */
 };
 
 struct vfio_dev {
 	bool open;
 	char bdf[32];
-	int group;
+	int group;			/* -1 with VFIO_KIND_IOMMUFD */
 	int fd;
+	uint32_t id;			/* in the iommufd, VFIO_KIND_IOMMUFD */
 };
 
 /*
@@ -45,8 +49,13 @@ int vfio_unbind(const char *bdf);
 
 int vfio_space_open(struct vfio_space *s, enum vfio_kind kind);
 void vfio_space_close(struct vfio_space *s);
+/* Another IOAS in the same iommufd. */
+int vfio_space_open_near(struct vfio_space *s, const struct vfio_space *near);
 
-/* Adds a device to the space and lets it do DMA. 0 or -errno. */
+/*
+ * Adds a device to the space and lets it do DMA. 0 or -errno; vfio_is_busy()
+ * tells whether it was for a file of the device that is still open elsewhere.
+ */
 int vfio_attach(struct vfio_space *s, struct vfio_dev *d, const char *bdf);
 /*
  * The same with a mediated device (the kernel's sample "mtty"), which has no
@@ -57,6 +66,8 @@ int vfio_attach_mdev(struct vfio_space *s, struct vfio_dev *d);
 void vfio_detach_mdev(struct vfio_dev *d);
 /* Closes it. The space may go on with other devices. */
 void vfio_detach(struct vfio_dev *d);
+
+bool vfio_is_busy(enum vfio_kind kind, int err);
 
 /* 0 or -errno. */
 int vfio_map(const struct vfio_space *s, const void *at, uint64_t iova,

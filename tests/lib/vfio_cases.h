@@ -3,12 +3,27 @@
 #ifndef REVPIN_VFIO_CASES_H
 #define REVPIN_VFIO_CASES_H
 
+#include "tap.h"
 #include "vfio.h"
 
-/* main() of a suite of that name. */
+/*
+ * main() of a suite of that name: the common tests, and behind them those that
+ * make sense with this interface only, or mean something else there.
+ */
 int vfio_cases_main(int argc, char **argv, const char *name,
-		    enum vfio_kind kind);
-/* The same for those that take minutes. */
+		    enum vfio_kind kind, const struct tap_test *own);
+/* The same on a machine whose devices cannot reach each other. */
+int vfio_refuse_main(int argc, char **argv, const char *name,
+		     enum vfio_kind kind, const struct tap_test *own);
+/* Any list. */
+int vfio_main(int argc, char **argv, const char *name, enum vfio_kind kind,
+	      const struct tap_test *common, const struct tap_test *own);
+/*
+ * iommufd takes no memory without pages behind it, as vfio-type1/through_sysfs
+ * and the suite vfio-bar have it: it never did.
+ */
+void vfio_case_pfnmap_is_refused(void);
+/* The common ones that take minutes. */
 int vfio_long_main(int argc, char **argv, const char *name,
 		   enum vfio_kind kind);
 
