@@ -21,11 +21,11 @@
 #include "provider.h"
 #include "rdma.h"
 #include "stacks.h"
+#include "tell.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -62,21 +62,6 @@ struct story {
 };
 
 static struct story *st;
-
-static void tell(const char *step, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void tell(const char *step, const char *fmt, ...)
-{
-	char line[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	fflush(stdout);
-	dprintf(STDOUT_FILENO, "[%8.3f] %s: %s\n", clock_now(), step, line);
-}
 
 /*
  * B asks, A follows: both ends through RESET into a new connection. Again if

@@ -10,6 +10,7 @@
 
 int faults_open(struct faults *f)
 {
+	f->line[0] = '\0';
 	f->fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (f->fd < 0)
 		return -errno;
@@ -55,9 +56,12 @@ bool faults_seen(struct faults *f, const char *bdf, uint64_t iova, size_t len,
 		n = read(f->fd, line, sizeof(line) - 1);
 		if (n > 0) {
 			line[n] = '\0';
-			if (is_fault(line, bdf, iova, len))
-				return true;
-			continue;
+			if (!is_fault(line, bdf, iova, len))
+				continue;
+			snprintf(f->line, sizeof(f->line), "%.*s",
+				 (int)strcspn(strstr(line, "DMAR"), "\n"),
+				 strstr(line, "DMAR"));
+			return true;
 		}
 		/* overrun: the oldest lines are lost, go on with the next */
 		if (n < 0 && errno == EPIPE)

@@ -13,6 +13,7 @@
 
 struct faults {
 	int fd;
+	char line[256];			/* the fault that was seen last */
 };
 
 /* Looks at what is logged from now on. 0 or -errno. */

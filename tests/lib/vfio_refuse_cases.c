@@ -26,6 +26,13 @@ static void no_route(void)
 	stage_close(s);
 }
 
+static void replace_by_ordinary(struct stage *s)
+{
+	ASSERT_TRUE(mmap(s->mem, s->len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+		    s->mem);
+}
+
 /* A range of both kinds goes as a whole, whichever comes first. */
 static void no_route_and_ordinary_memory(void)
 {
@@ -42,8 +49,13 @@ static void no_route_and_ordinary_memory(void)
 		locked = stage_locked();
 		EXPECT_EQ(stage_map(s), -EREMOTEIO);
 		EXPECT_EQ(stage_locked(), locked);
-		stage_faults(s, 0, STAGE_IOVA);
-		stage_faults(s, 0, STAGE_IOVA + s->len - PAGE);
+		/* nothing is left there: one fault is proof, an IOMMU that
+		 * finds an old entry in the way complains in the log
+		 */
+		if (!i)
+			stage_faults(s, 0, STAGE_IOVA);
+		replace_by_ordinary(s);
+		ASSERT_EQ(stage_map(s), 0);
 		stage_close(s);
 	}
 }
