@@ -30,6 +30,7 @@ static long locked_at_start;
 void stage_use(enum vfio_kind k)
 {
 	kind = k;
+	locked_at_start = stage_locked();
 }
 
 enum vfio_kind stage_kind(void)

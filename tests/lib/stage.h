@@ -62,7 +62,7 @@ void stage_before(void);
 /* Leaves the machine as it was found, and checks that it is. */
 void stage_after(void);
 
-/* Which of the interfaces the stages use; before stage_init(). */
+/* Which of the interfaces the stages use, while none is open. */
 void stage_use(enum vfio_kind kind);
 enum vfio_kind stage_kind(void);
 

@@ -47,6 +47,12 @@ static int attach(struct stage *s, unsigned int n, uint32_t to)
 	return iommufd_cdev_attach(s->dev[n].fd, to);
 }
 
+/* b was opened while s was mapped, which ended meanwhile. */
+static void unmapped_before(struct stage *b, const struct stage *s)
+{
+	b->locked = s->locked + (long)(2 * PAGE / 1024);
+}
+
 static uint32_t new_hwpt(struct stage *s, unsigned int n)
 {
 	uint32_t hwpt;
@@ -120,10 +126,12 @@ static void copied(enum copy_how how)
 	ASSERT_EQ(copy(b, OTHER_IOVA, s, s->mem, s->len), 0);
 	if (how == COPY_THEN_A_DEVICE)
 		stage_add_edu(b, 1);
-	if (how == COPY_OUTLIVES)
+	if (how == COPY_OUTLIVES) {
 		stage_unmap(s);
-	else
+		unmapped_before(b, s);
+	} else {
 		stage_dma_works(s, 0);
+	}
 	reaches(b, n, p2p, s->p2p[0]);
 	reaches(b, n, p2p + 3 * PAGE, s->p2p[0] + 3 * PAGE);
 	reaches(b, n, OTHER_IOVA, s->ram[0]);
@@ -192,6 +200,7 @@ static void copy_of_parts(void)
 	stage_aftermath(s, &u);
 	reaches(b, 0, within + PAGE, s->ram[1]);
 	unmap(b, within, 2 * PAGE);
+	unmapped_before(b, s);
 	stage_close(b);
 	stage_close(s);
 }
@@ -217,6 +226,7 @@ static void copy_of_a_part_holds(void)
 	EXPECT_TRUE(!stage_taken(0));
 	unmap(b, OTHER_IOVA, PAGE);
 	EXPECT_TRUE(stage_nothing_taken());
+	unmapped_before(b, s);
 	stage_close(b);
 	stage_close(s);
 }
@@ -239,6 +249,7 @@ static void copy_after_the_revoke(void)
 	stage_aftermath(s, &u);
 	unmap(b, OTHER_IOVA, s->len);
 	unmap(b, alone, s->p2p_len[0]);
+	unmapped_before(b, s);
 	stage_close(b);
 	stage_close(s);
 }
@@ -468,9 +479,10 @@ static void unmap_of_more(void)
 			  -ENOENT);
 		EXPECT_EQ(vfio_unmap(&s->space, stage_iova(s, s->p2p[0]),
 				     s->p2p_len[0], &done), -ENOENT);
-		if (!round)
+		if (round)
+			stage_p2p_is_dead(s, 0);
+		else
 			stage_dma_works(s, 0);
-		stage_p2p_is_dead(s, 0);
 		ASSERT_EQ(vfio_map(&s->space, s->ram[0], OTHER_IOVA, PAGE,
 				   VFIO_RW), 0);
 		EXPECT_EQ(vfio_unmap(&s->space, STAGE_IOVA - PAGE,
@@ -714,7 +726,7 @@ static void attach_sleeps_between_p2p(void)
 struct race {
 	struct stage *s, *b;
 	uint32_t idle;
-	volatile bool unbound, stop;
+	volatile bool stop;
 	volatile unsigned int copies, tables, moves;
 	volatile int odd;
 	const char *volatile odd_what;
@@ -813,14 +825,13 @@ static void more_threads(void)
 		if (!EXPECT_EQ(r.odd, 0))
 			tap_note("%s: %s", r.odd_what, strerror(-r.odd));
 		ASSERT_TRUE(u.done);
-		ASSERT_EQ(attach(r.b, 0, r.s->space.ioas), 0);
-		ASSERT_EQ(observer_snapshot(&r.s->observer), 0);
-		stage_dead_range(r.b, 0, stage_iova(r.s, r.s->p2p[0]),
-				 r.s->p2p_len[0]);
-		unchanged(r.s);
 		ASSERT_EQ(attach(r.b, 0, r.b->space.ioas), 0);
 		EXPECT_EQ(iommufd_destroy(r.s->space.fd, r.idle), 0);
 		stage_close(r.b);
+		stage_add_edu(r.s, 1);
+		ASSERT_EQ(observer_snapshot(&r.s->observer), 0);
+		stage_p2p_is_dead(r.s, 1);
+		unchanged(r.s);
 		stage_aftermath(r.s, &u);
 		stage_close(r.s);
 	}
