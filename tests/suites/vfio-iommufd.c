@@ -777,6 +777,8 @@ static void *making_tables(void *arg)
 		if (odd(r, "destroy", iommufd_destroy(fd, hwpt)))
 			break;
 		r->tables++;
+		/* each flushes the IOMMU, which the machine is slow at */
+		usleep(300);
 	}
 	return NULL;
 }
@@ -792,6 +794,7 @@ static void *moving(void *arg)
 		if (odd(r, "attach", attach(r->b, 0, to[n % 3])))
 			break;
 		r->moves++;
+		usleep(300);
 	}
 	return NULL;
 }
