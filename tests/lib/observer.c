@@ -15,7 +15,7 @@
 #define PM_PRESENT	(1ULL << 63)
 #define PM_PFN		((1ULL << 55) - 1)
 
-static int physical(const void *addr, uint64_t *phys)
+int observer_physical(const void *addr, uint64_t *phys)
 {
 	uint64_t entry;
 	ssize_t n;
@@ -71,9 +71,9 @@ int observer_locate(struct observer *o, const struct provider *p,
 	memset(o, 0, sizeof(*o));
 	memcpy(o->bdf, p->bdf, sizeof(o->bdf));
 	o->len = len;
-	err = physical(addr, &first);
+	err = observer_physical(addr, &first);
 	for (at = PAGE; !err && at < len; at += PAGE) {
-		err = physical((const char *)addr + at, &phys);
+		err = observer_physical((const char *)addr + at, &phys);
 		if (!err && phys != first + at)
 			err = -ENXIO;
 	}

@@ -22,6 +22,8 @@ struct observer {
 	volatile uint64_t *mem;
 };
 
+/* Where a page that is present lies: 0 or -errno. */
+int observer_physical(const void *addr, uint64_t *phys);
 /*
  * Finds where the pages of a p2pmem mapping are; they are to be present and
  * contiguous. Call it while the mapping is alive. 0 or -errno with a note.
