@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: LGPL-2.1 OR MIT
+/*
+ * Being told of revokes.
+ *
+ * One epoll descriptor stands for all sources, so that a program has one thing
+ * to poll whatever its sources are. Today there is one kind: the asynchronous
+ * events of a verbs context. A second kind adds a function like
+ * revpin_notify_add_verbs(), a member of enum revpin_source and accessors;
+ * nothing that exists has to change for it.
+ *
+ * There is no thread in here: callbacks run in revpin_notify_dispatch().
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+struct revpin_event {
+	enum revpin_source source;
+	struct ibv_context *ctx;
+	struct revpin_mr *mr;
+	uint32_t lkey;
+};
+
+struct source {
+	struct source *next;
+	struct ibv_context *ctx;
+	int flags;			/* of the descriptor, before */
+};
+
+struct revpin_notify {
+	int epoll;
+	struct source *sources;
+	struct revpin_event event;	/* the last one read */
+	revpin_event_fn fn;
+	void *arg;
+	revpin_other_fn other;
+	void *other_arg;
+};
+
+int revpin_notify_open(struct revpin_notify **notify)
+{
+	struct revpin_notify *n = calloc(1, sizeof(*n));
+	int err;
+
+	if (!n)
+		return -ENOMEM;
+	n->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (n->epoll < 0) {
+		err = -errno;
+		free(n);
+		return err;
+	}
+	*notify = n;
+	return 0;
+}
+
+static struct source **find(struct revpin_notify *notify,
+			    struct ibv_context *ctx)
+{
+	struct source **p = &notify->sources;
+
+	while (*p && (*p)->ctx != ctx)
+		p = &(*p)->next;
+	return p;
+}
+
+int revpin_notify_add_verbs(struct revpin_notify *notify,
+			    struct ibv_context *ctx)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct source *s;
+	int err;
+
+	if (*find(notify, ctx))
+		return -EEXIST;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->ctx = ctx;
+	s->flags = fcntl(ctx->async_fd, F_GETFL);
+	/* ibv_get_async_event() must not wait in revpin_notify_read() */
+	if (s->flags < 0 ||
+	    fcntl(ctx->async_fd, F_SETFL, s->flags | O_NONBLOCK)) {
+		err = -errno;
+		goto err_free;
+	}
+	ev.data.ptr = s;
+	if (epoll_ctl(notify->epoll, EPOLL_CTL_ADD, ctx->async_fd, &ev)) {
+		err = -errno;
+		goto err_flags;
+	}
+	s->next = notify->sources;
+	notify->sources = s;
+	return 0;
+err_flags:
+	fcntl(ctx->async_fd, F_SETFL, s->flags);
+err_free:
+	free(s);
+	return err;
+}
+
+int revpin_notify_del_verbs(struct revpin_notify *notify,
+			    struct ibv_context *ctx)
+{
+	struct source **p = find(notify, ctx), *s = *p;
+	int err = 0;
+
+	if (!s)
+		return -ENOENT;
+	if (epoll_ctl(notify->epoll, EPOLL_CTL_DEL, ctx->async_fd, NULL) ||
+	    fcntl(ctx->async_fd, F_SETFL, s->flags))
+		err = -errno;
+	*p = s->next;
+	free(s);
+	return err;
+}
+
+void revpin_notify_close(struct revpin_notify *notify)
+{
+	if (!notify)
+		return;
+	while (notify->sources)
+		revpin_notify_del_verbs(notify, notify->sources->ctx);
+	close(notify->epoll);
+	free(notify);
+}
+
+int revpin_notify_fd(const struct revpin_notify *notify)
+{
+	return notify->epoll;
+}
+
+void revpin_notify_callback(struct revpin_notify *notify, revpin_event_fn fn,
+			    void *arg)
+{
+	notify->fn = fn;
+	notify->arg = arg;
+}
+
+void revpin_notify_other(struct revpin_notify *notify, revpin_other_fn fn,
+			 void *arg)
+{
+	notify->other = fn;
+	notify->other_arg = arg;
+}
+
+int revpin_notify_feed(struct revpin_notify *notify, struct ibv_context *ctx,
+		       const struct ibv_async_event *async,
+		       const struct revpin_event **event)
+{
+	struct revpin_event *e = &notify->event;
+
+	/* the type is none that the compiler knows of */
+	if ((int)async->event_type != REVPIN_IBV_EVENT_MR_REVOKED)
+		return 0;
+	e->source = REVPIN_SOURCE_VERBS;
+	e->ctx = ctx;
+	e->lkey = (uint32_t)async->element.port_num;
+	e->mr = rp_mr_mark(ctx, e->lkey);
+	*event = e;
+	return 1;
+}
+
+/* The next revoke of one context: 1, 0 or -errno. */
+static int read_source(struct revpin_notify *notify, struct source *s,
+		       const struct revpin_event **event)
+{
+	struct ibv_async_event async;
+	int got;
+
+	for (;;) {
+		errno = 0;
+		if (ibv_get_async_event(s->ctx, &async)) {
+			if (errno == EINTR)
+				continue;
+			if (errno == EAGAIN)
+				return 0;
+			return errno ? -errno : -EIO;
+		}
+		got = revpin_notify_feed(notify, s->ctx, &async, event);
+		if (!got && notify->other)
+			notify->other(s->ctx, &async, notify->other_arg);
+		ibv_ack_async_event(&async);
+		if (got)
+			return 1;
+	}
+}
+
+int revpin_notify_read(struct revpin_notify *notify,
+		       const struct revpin_event **event)
+{
+	struct source *s;
+	int got;
+
+	for (s = notify->sources; s; s = s->next) {
+		got = read_source(notify, s, event);
+		if (got)
+			return got;
+	}
+	return 0;
+}
+
+int revpin_notify_dispatch(struct revpin_notify *notify, int timeout)
+{
+	struct pollfd pfd = { .fd = notify->epoll, .events = POLLIN };
+	const struct revpin_event *event;
+	int got, n = 0;
+
+	if (!notify->fn)
+		return -EINVAL;
+	/* epoll forgets a descriptor that was closed: nothing would come */
+	got = revpin_notify_read(notify, &event);
+	if (!got && poll(&pfd, 1, timeout) < 0)
+		return -errno;
+	while (got || (got = revpin_notify_read(notify, &event))) {
+		if (got < 0)
+			return n ? n : got;
+		notify->fn(event, notify->arg);
+		n++;
+		got = 0;
+	}
+	return n;
+}
+
+int revpin_event_source(const struct revpin_event *event)
+{
+	return event->source;
+}
+
+struct revpin_mr *revpin_event_mr(const struct revpin_event *event)
+{
+	return event->mr;
+}
+
+struct ibv_context *revpin_event_context(const struct revpin_event *event)
+{
+	return event->ctx;
+}
+
+uint32_t revpin_event_lkey(const struct revpin_event *event)
+{
+	return event->lkey;
+}
