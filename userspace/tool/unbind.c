@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * revpin unbind: take the driver off a provider and watch what happens.
+ *
+ * The write to sysfs is done by a child process: on a kernel that cannot
+ * revoke, or with a consumer that does not finish, it sleeps uninterruptibly
+ * for as long as somebody holds the memory, and nothing wakes it. The parent
+ * reads /proc/pfn_revoke every few milliseconds meanwhile.
+ */
+#include "tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SAMPLE_MS	2
+
+struct story {
+	const char *bdf;
+	char driver[64], path[REVPIN_PATH_SIZE];
+	double start;
+	struct json_object *timeline;
+	size_t revoked;
+};
+
+struct report {
+	int err;
+	double end;
+};
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void tell(struct story *s, double at, const char *what,
+		 const struct revpin_pin *pin, const char *text,
+		 enum colour colour)
+{
+	struct json_object *o;
+
+	if (!want_json) {
+		printf("%9.3f s  %s%s%s\n", at - s->start, colour_on(colour),
+		       text, colour_off(colour));
+		fflush(stdout);
+		return;
+	}
+	o = json_object_new_object();
+	json_u64(o, "us", (uint64_t)((at - s->start) * 1e6));
+	json_text(o, "event", what);
+	json_text(o, "text", text);
+	if (pin)
+		json_object_object_add(o, "pin", pin_json(pin));
+	json_object_array_add(s->timeline, o);
+}
+
+static void changed(enum change what, const struct revpin_range *range,
+		    const struct revpin_pin *pin, void *arg)
+{
+	char text[2 * SAFE_TEXT], who[SAFE_TEXT];
+	struct story *s = arg;
+	const char *state;
+	enum colour c = PLAIN;
+
+	switch (what) {
+	case RANGE_NEW:
+	case RANGE_STATE:
+		state = revpin_state_name(revpin_range_state(range));
+		snprintf(text, sizeof(text), "%s: %s", s->bdf, state);
+		c = state_colour(revpin_range_state(range));
+		break;
+	case RANGE_GONE:
+		snprintf(text, sizeof(text), "%s: its memory is gone", s->bdf);
+		break;
+	case PIN_GONE:
+		snprintf(text, sizeof(text), "%s: let go",
+			 pin_text(pin, who));
+		break;
+	case PIN_GONE_WITH_RANGE:
+		/* what was seen to be revoked is not worth a second line */
+		if (revpin_pin_state(pin) == REVPIN_STATE_REVOKED)
+			return;
+		s->revoked++;
+		snprintf(text, sizeof(text), "%s: revoked or let go",
+			 pin_text(pin, who));
+		c = RED;
+		break;
+	default:
+		s->revoked += revpin_pin_state(pin) == REVPIN_STATE_REVOKED;
+		snprintf(text, sizeof(text), "%s: %s", pin_text(pin, who),
+			 revpin_state_name(revpin_pin_state(pin)));
+		c = state_colour(revpin_pin_state(pin));
+		break;
+	}
+	tell(s, now(), change_name(what), pin, text, c);
+}
+
+static pid_t start(struct story *s, int *from)
+{
+	struct report r = { 0 };
+	int fds[2], fd, null;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	fflush(stdout);
+	s->start = now();
+	pid = fork();
+	if (pid) {
+		close(fds[1]);
+		*from = fds[0];
+		if (pid < 0) {
+			pid = -errno;
+			close(fds[0]);
+		}
+		return pid;
+	}
+	/* whoever reads our output must not have to wait for the kernel */
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (fd = 0; fd < 3 && null >= 0; fd++)
+		dup2(null, fd);
+	setsid();
+	fd = open(s->path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, s->bdf, strlen(s->bdf)) < 0)
+		r.err = -errno;
+	r.end = now();
+	_exit(write(fds[1], &r, sizeof(r)) != sizeof(r));
+}
+
+/* Reads on until it has returned or the time is over: 0 or -ETIMEDOUT. */
+static int follow(struct story *s, int from, struct revpin_holders *last,
+		  unsigned long timeout, struct report *r)
+{
+	struct pollfd pfd = { .fd = from, .events = POLLIN };
+	struct revpin_holders *h;
+	bool done = false;
+
+	while (!done) {
+		done = poll(&pfd, 1, SAMPLE_MS) > 0;
+		/* once more after the end: that is when the range has gone */
+		h = NULL;
+		if (last && !revpin_holders_read(&h)) {
+			changes(last, h, s->bdf, changed, s);
+			revpin_holders_free(last);
+			last = h;
+		}
+		if (!done && now() - s->start >= (double)timeout)
+			break;
+	}
+	revpin_holders_free(last);
+	if (!done)
+		return -ETIMEDOUT;
+	if (read(from, r, sizeof(*r)) != sizeof(*r))
+		r->err = -ECHILD, r->end = now();
+	return 0;
+}
+
+static int ask(const struct story *s, size_t pins)
+{
+	char answer[16];
+
+	if (!isatty(STDIN_FILENO))
+		return fail(EXIT_USAGE, "there is no terminal to ask on: give --yes to unbind %s, or --dry-run to look only",
+			    s->bdf);
+	if (pins)
+		printf("Unbind %s from %s and revoke %zu pin%s? [y/N] ",
+		       s->driver, s->bdf, pins, pins == 1 ? "" : "s");
+	else
+		printf("Unbind %s from %s? [y/N] ", s->driver, s->bdf);
+	fflush(stdout);
+	if (!fgets(answer, sizeof(answer), stdin) ||
+	    (strcasecmp(answer, "y\n") && strcasecmp(answer, "yes\n"))) {
+		printf("Nothing was done.\n");
+		return EXIT_NO;
+	}
+	return 0;
+}
+
+static int result(const struct story *s, int late, const struct report *r,
+		  unsigned long timeout)
+{
+	if (late)
+		return fail(EXIT_LATE, "the unbind has not returned after %lu s and goes on in the kernel; 'revpin holders %s' and the kernel log say who holds it up",
+			    timeout, s->bdf);
+	if (r->err == -ENODEV)
+		return fail(EXIT_DEVICE, "%s was not bound to %s any more",
+			    s->bdf, s->driver);
+	if (r->err)
+		return fail_err(r->err, "cannot write to %s", s->path);
+	return EXIT_DONE;
+}
+
+static int run(struct story *s, struct revpin_holders *h,
+	       unsigned long timeout, struct json_object *o)
+{
+	struct report r = { 0 };
+	char text[SAFE_TEXT];
+	int from = -1, late, code;
+	pid_t pid;
+
+	pid = start(s, &from);
+	if (pid < 0) {
+		revpin_holders_free(h);
+		return fail_err(pid, "cannot start the unbind");
+	}
+	snprintf(text, sizeof(text), "unbind of %s starts", s->bdf);
+	tell(s, s->start, "unbind-start", NULL, text, PLAIN);
+	late = follow(s, from, h, timeout, &r);
+	close(from);
+	if (!late) {
+		waitpid(pid, NULL, 0);
+		snprintf(text, sizeof(text), r.err ? "the unbind failed: %s" :
+			 "the unbind has returned", strerror(-r.err));
+		tell(s, r.end, r.err ? "unbind-error" : "unbind-end", NULL,
+		     text, r.err ? RED : GREEN);
+	}
+	code = result(s, late, &r, timeout);
+	if (o) {
+		json_object_object_add(o, "timeline", s->timeline);
+		json_text(o, "result", late ? "late" : r.err ? "error" :
+			  "unbound");
+		if (!late)
+			json_u64(o, "us", (uint64_t)((r.end - s->start) * 1e6));
+		json_u64(o, "revoked", s->revoked);
+	}
+	return code;
+}
+
+int cmd_unbind(int argc, char **argv)
+{
+	bool yes = false, dry = false;
+	unsigned long timeout = 60;
+	const struct option_spec spec[] = {
+		{ .name = "yes", .flag = &yes },
+		{ .name = "dry-run", .flag = &dry },
+		{ .name = "timeout", .number = &timeout, .min = 1,
+		  .max = 86400 },
+		{ .name = NULL },
+	};
+	struct revpin_holders *h = NULL;
+	struct revpin_provider *p;
+	struct json_object *o = NULL;
+	struct story s = { 0 };
+	int i, err, code;
+
+	i = options(argc, argv, spec, 1);
+	if (i < 0)
+		return EXIT_USAGE;
+	if (i == argc)
+		return fail(EXIT_USAGE, "'revpin unbind' needs the address of a device; 'revpin list' shows them");
+	code = need_provider(argv[i], &p);
+	if (code)
+		return code;
+	s.bdf = revpin_provider_bdf(p);
+	err = revpin_provider_driver(p, s.driver, sizeof(s.driver));
+	if (err == -ENODEV)
+		code = fail(EXIT_DEVICE, "no driver is bound to %s: there is nothing to unbind",
+			    s.bdf);
+	else if (err)
+		code = fail_err(err, "the driver of %s", s.bdf);
+	if (!code && rp_path(s.path, PCI_DEVICES "/%s/driver/unbind", s.bdf))
+		code = fail(EXIT_OTHER, "the path is too long");
+	if (code)
+		goto out;
+	if (access(s.path, W_OK)) {
+		code = fail_err(-errno, "%s", s.path);
+		goto out;
+	}
+	err = revpin_holders_read(&h);
+	if (err && err != -EOPNOTSUPP) {
+		code = fail_err(err, "cannot read who holds what");
+		goto out;
+	}
+	if (err)
+		note("this kernel has no /proc/pfn_revoke: it cannot say who holds memory of %s, and who does holds the unbind up",
+		     s.bdf);
+	if (want_json) {
+		o = json_object_new_object();
+		json_text(o, "device", s.bdf);
+		json_text(o, "driver", s.driver);
+		json_object_object_add(o, "holders", h ?
+				       holders_json(h, s.bdf) : NULL);
+		s.timeline = json_object_new_array();
+	} else if (h) {
+		holders_text(h, s.bdf);
+		fflush(stdout);
+	}
+	if (!dry && !yes) {
+		code = want_json ?
+		       fail(EXIT_USAGE, "--json does not ask: give --yes or --dry-run") :
+		       ask(&s, h ? holders_pins(h, s.bdf, true) : 0);
+		if (code)
+			goto out;
+	}
+	if (dry) {
+		if (o)
+			json_text(o, "result", "dry-run");
+		else
+			printf("dry run: %s stays bound to %s\n", s.bdf,
+			       s.driver);
+	} else {
+		code = run(&s, h, timeout, o);
+		h = NULL;
+		s.timeline = o ? NULL : s.timeline;
+	}
+	if (o)
+		json_print(o, false);
+	o = NULL;
+out:
+	json_object_put(o);
+	json_object_put(s.timeline);
+	revpin_holders_free(h);
+	revpin_provider_close(p);
+	return code;
+}
