@@ -4,7 +4,8 @@
 MAKEFLAGS += --no-print-directory
 export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
 
-.PHONY: help args deps kernel kernel-debug image demo check lint shell series series-check clean
+.PHONY: help args deps kernel kernel-debug image userspace install demo check lint shell series \
+	series-check clean
 
 help:
 	@scripts/help
@@ -24,6 +25,13 @@ kernel-debug: args
 
 image: args
 	@qemu-images/build
+
+userspace: args
+	@$(MAKE) -s -C userspace
+
+# Not "deps": the tools are there when "make userspace" has worked.
+install: args
+	@$(MAKE) -s -C userspace install
 
 demo: deps
 	@scripts/demo
