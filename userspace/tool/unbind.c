@@ -281,7 +281,7 @@ int cmd_unbind(int argc, char **argv)
 		goto out;
 	}
 	if (err)
-		note("this kernel has no /proc/pfn_revoke: it cannot say who holds memory of %s, and who does holds the unbind up",
+		note("this kernel has no /proc/pfn_revoke: it cannot say who holds memory of %s, and may wait for them",
 		     s.bdf);
 	if (want_json) {
 		o = json_object_new_object();
