@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef SHIM_LINUX_TRACEPOINT_H
+#define SHIM_LINUX_TRACEPOINT_H
+
+#include <shim.h>
+
+/* A tracepoint is counted by its name; what it prints is for the guest's tests */
+#define TP_PROTO(...) __VA_ARGS__
+#define TP_ARGS(...) __VA_ARGS__
+#define DECLARE_EVENT_CLASS(name, proto, args, tstruct, assign, print)
+#define DEFINE_EVENT(class, name, proto, args)				\
+static inline void trace_##name(proto)					\
+{									\
+	shim_trace(#name);						\
+}									\
+static inline bool trace_##name##_enabled(void)				\
+{									\
+	return true;							\
+}
+#define TRACE_EVENT(name, proto, args, tstruct, assign, print) DEFINE_EVENT(, name, proto, args)
+
+#endif
