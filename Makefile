@@ -4,8 +4,8 @@
 MAKEFLAGS += --no-print-directory
 export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
 
-.PHONY: help args deps kernel kernel-debug image userspace install demo check lint shell series \
-	series-check clean
+.PHONY: help args deps kernel kernel-debug image userspace install demo check check-native models \
+	lint shell series series-check clean
 
 help:
 	@scripts/help
@@ -38,6 +38,12 @@ demo: deps
 
 check: deps
 	@scripts/check $(BOOT)
+
+models: deps
+	@scripts/models
+
+check-native: deps
+	@scripts/check-native
 
 lint: args
 	@tests/host/lint

@@ -75,6 +75,7 @@ static const char *const kind_names[KINDS] = {
 	"register", "unregister", "alloc", "sample", "attach", "detach", "revoke", "reopen", "extent",
 };
 static unsigned long done[KINDS][2];	/* failed, succeeded */
+static unsigned long claims;
 
 #define step(...) snprintf(steps[nr_steps++ % 32], sizeof(steps[0]), __VA_ARGS__)
 
@@ -209,6 +210,7 @@ static bool claim_expected(unsigned int first, unsigned int last)
 		for (p = 0; p < PINS; p++) {
 			if (pins[p].state == LIVE && pins[p].holds[page]) {
 				pins[p].state = CLAIMED;
+				claims++;
 				pins[p].starts = pins[p].finishes = 0;
 				pins[p].order_start = pins[p].order_finish = 0;
 			}
@@ -305,6 +307,11 @@ static void do_register(void)
 	take_span(&first, &last);
 	if (ranges[r].range)
 		return;
+	/* Mostly providers side by side, sometimes whatever comes */
+	if (take(4)) {
+		first = r * (PAGES / RANGES);
+		last = first + PAGES / RANGES - 1 - !take(4);
+	}
 	if (first > last)
 		want = -EINVAL;
 	for (page = first; page <= last && !want; page++)
@@ -359,7 +366,7 @@ static void do_unregister(void)
 {
 	unsigned int r = take(RANGES);
 
-	if (ranges[r].range)
+	if (ranges[r].range && !take(8))
 		unregister(r);
 }
 
@@ -396,7 +403,7 @@ static void do_sample(void)
 
 static void do_attach(void)
 {
-	unsigned int p = take(PINS), first, last, s = take(SAMPLES * 2), fails = take(16);
+	unsigned int p = take(PINS), first, last, s = take(SAMPLES * 4), fails = take(64);
 	unsigned long since = gen;
 	u64 real = pfn_pin_begin();
 	int ret, want;
@@ -404,7 +411,7 @@ static void do_attach(void)
 	take_span(&first, &last);
 	if (pins[p].state == FREE)
 		return;
-	/* Half of them with a fresh generation */
+	/* Most of them with a fresh generation */
 	if (s < SAMPLES) {
 		since = samples[s].model;
 		real = samples[s].real;
@@ -432,7 +439,8 @@ static void do_detach(void)
 {
 	unsigned int p = take(PINS);
 
-	if (pins[p].state != FREE)
+	/* Pins that were revoked are not much use any more */
+	if (pins[p].state == REVOKED || (pins[p].state == LIVE && !take(4)))
 		detach(p);
 }
 
@@ -456,10 +464,14 @@ static void do_revoke(void)
 
 static void do_reopen(void)
 {
-	unsigned int first, last, fails = take(16);
+	unsigned int first, last, fails = take(64);
 	int ret, want;
 
 	take_span(&first, &last);
+	if (!take(4)) {
+		first = 0;
+		last = PAGES - 1;
+	}
 	if (fails > 5)
 		fails = 0;
 	step("reopen %u-%u, allocations fail from %u", first, last, fails);
@@ -533,5 +545,6 @@ void ops_print_counts(void)
 
 	printf("# ");
 	for (k = 0; k < KINDS; k++)
-		printf("%s %lu+%lu%s", kind_names[k], done[k][1], done[k][0], k + 1 < KINDS ? ", " : " (done+refused)\n");
+		printf("%s %lu+%lu%s", kind_names[k], done[k][1], done[k][0], k + 1 < KINDS ? ", " : " (done+refused)");
+	printf(", %lu pins revoked\n", claims);
 }

@@ -393,17 +393,17 @@ bool shim_refcount_inc_not_zero(refcount_t *ref)
 
 bool shim_refcount_dec_and_test(refcount_t *ref)
 {
-	/* Acquire for the last one is a fence in the kernel; TSan knows none */
-	int old = __atomic_fetch_sub(&ref->count, 1, __ATOMIC_ACQ_REL);
+	int old = __atomic_fetch_sub(&ref->count, 1, __ATOMIC_RELEASE);
 
 	if (old <= 0)
 		shim_die("refcount_dec_and_test() below zero");
-	return old == 1;
+	/* Acquire for the last one only; by a load, since TSan knows no fences */
+	return old == 1 && !__atomic_load_n(&ref->count, __ATOMIC_ACQUIRE);
 }
 
 /* Waiting */
 
-void (*shim_before_sleep)(void);
+void (*shim_before_wake_up)(void);
 static unsigned int sleeping;
 
 void init_waitqueue_head(wait_queue_head_t *wq)
@@ -438,8 +438,6 @@ void shim_prepare_to_wait(wait_queue_head_t *wq, struct shim_wait *wait)
 
 void shim_schedule(void)
 {
-	if (shim_before_sleep)
-		shim_before_sleep();
 	__atomic_add_fetch(&sleeping, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&task.lock);
 	while (task.sleeping)
@@ -472,6 +470,8 @@ void shim_wake_up(wait_queue_head_t *wq, const void *var)
 {
 	struct shim_wait *wait, *next;
 
+	if (shim_before_wake_up)
+		shim_before_wake_up();
 	pthread_mutex_lock(&wq->lock);
 	list_for_each_entry_safe(wait, next, &wq->head, node) {
 		struct task_struct *sleeper = wait->task;
@@ -516,8 +516,16 @@ static void *work_main(void *arg)
 	return NULL;
 }
 
+static unsigned int works;
+
+unsigned int shim_works(void)
+{
+	return __atomic_load_n(&works, __ATOMIC_RELAXED);
+}
+
 void shim_queue_work(struct work_struct *work)
 {
+	__atomic_add_fetch(&works, 1, __ATOMIC_RELAXED);
 	shim_thread(work_main, work);
 }
 

@@ -123,8 +123,8 @@ void shim_finish_wait(wait_queue_head_t *wq, struct shim_wait *wait);
 void shim_wake_up(wait_queue_head_t *wq, const void *var);
 bool wq_has_sleeper(wait_queue_head_t *wq);
 wait_queue_head_t *shim_var_queue(const void *var);
-/* Between the waiter's look at its condition and its sleep, for tests */
-extern void (*shim_before_sleep)(void);
+/* Between the change and the wake-up */
+extern void (*shim_before_wake_up)(void);
 /* Between finding an object and taking a reference */
 extern void (*shim_before_inc_not_zero)(void);
 /* Tasks that sleep in a wait_event() now */
@@ -145,6 +145,8 @@ struct delayed_work {
 
 struct workqueue_struct;
 void shim_queue_work(struct work_struct *work);
+/* How many were queued, delayed ones aside */
+unsigned int shim_works(void);
 void shim_queue_delayed_work(struct delayed_work *work, unsigned long delay);
 void shim_init_delayed_work(struct delayed_work *work, void (*func)(struct work_struct *));
 void cancel_delayed_work_sync(struct delayed_work *work);

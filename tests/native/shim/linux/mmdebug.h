@@ -6,7 +6,11 @@
 
 #undef VM_WARN_ON
 #undef VM_WARN_ON_ONCE
+#ifdef CONFIG_DEBUG_VM
 #define VM_WARN_ON(c) ((void)WARN_ON(c))
-#define VM_WARN_ON_ONCE(c) ((void)WARN_ON(c))
+#else
+#define VM_WARN_ON(c) ((void)sizeof(c))
+#endif
+#define VM_WARN_ON_ONCE(c) VM_WARN_ON(c)
 
 #endif

@@ -5,14 +5,16 @@
 #include <linux/spinlock.h>
 
 /*
- * The kernel's order: on the queue first, then the look at the condition. A
- * wake-up that comes too early for the queue is lost here as well.
+ * The kernel's order: a look without the queue, then on the queue and a look
+ * again. A wake-up that comes too early for the queue is lost here as well.
  */
 #define shim_wait(wq, key, condition)				\
 do {								\
 	struct shim_wait __wait = { .var = (key) };		\
 								\
 	shim_might_sleep("wait_event()");			\
+	if (condition)						\
+		break;						\
 	for (;;) {						\
 		shim_prepare_to_wait((wq), &__wait);		\
 		if (condition)					\
