@@ -155,7 +155,11 @@ static void lay_out(struct stage *s, const struct stage_layout *l)
 
 int stage_try_edu(struct stage *s, unsigned int n)
 {
-	int err = vfio_attach(&s->space, &s->dev[n], edus[n]);
+	int err;
+
+	/* one that is open already would be open for ever */
+	ASSERT_TRUE(!s->dev[n].open);
+	err = vfio_attach(&s->space, &s->dev[n], edus[n]);
 
 	return err ? err : edu_open(&s->edu[n], &s->dev[n]);
 }
