@@ -27,7 +27,8 @@ static void sample(void)
 		"pin start=0x10200000 end=0x10200fff bytes=4096 state=revoked "
 		"since=0.000001 pid=0 consumer=\"vfio\" comm=\"\"\n"
 		"range start=0x20000000 end=0x20000fff state=closed pins=0 "
-		"provider=\"0000:00:05.0\"";
+		"provider=\"0000:00:05.0\"\n"
+		"pin start=0x20000000 end=0x20000fff state=revoking pid=9";
 	const struct revpin_range *r;
 	const struct revpin_pin *p;
 	struct revpin_holders *h;
@@ -58,10 +59,15 @@ static void sample(void)
 	STR(revpin_pin_comm(p), "");
 	r = revpin_holders_range(h, 1);
 	EQ(revpin_range_state(r), REVPIN_STATE_CLOSED);
-	EQ(revpin_range_count(r), 0);
-	CU_ASSERT_PTR_NULL(revpin_range_pin(r, 0));
+	EQ(revpin_range_count(r), 1);
+	EQ(revpin_pin_pid(revpin_range_pin(r, 0)), 9);
+	EQ(revpin_pin_state(revpin_range_pin(r, 0)), REVPIN_STATE_REVOKING);
 	revpin_holders_free(h);
 	revpin_holders_free(NULL);
+
+	EQ(parse(RANGE, &h), 0);
+	CU_ASSERT_PTR_NULL(revpin_range_pin(revpin_holders_range(h, 0), 0));
+	revpin_holders_free(h);
 
 	EQ(revpin_holders_parse(NULL, 0, &h), 0);
 	EQ(revpin_holders_count(h), 0);
@@ -137,6 +143,7 @@ static void malformed(void)
 		"range start=0x1ffffffffffffffff end=2 state=open\n",
 		"range start=1 end=2 state=open provider=\"x\n",
 		"range start=1 end=2 state=open provider=\"x\"y\n",
+		"range start=1 end=2 state=open provider=\"x\"y=1\n",
 		"range start=1 end=2 state=open provider=x\"\n",
 		"range start=1 end=2 state=open provider\n",
 		"range start=1 end=2 state=open =7\n",

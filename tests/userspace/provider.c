@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define ROOT_PORT	"pci0000:00"
@@ -35,7 +36,7 @@ static void bdf(void)
 		"100:00.0", "0000:00:04.0 ", " 0000:00:04.0", "0000:00:04.0\n",
 		"0000:00:04.00", "0000:00:04:0", "0:0:0:0.0", "-1:00.0",
 		"0x0:00.0", ":00.0", "::.", "00::0.0", "00:04,0",
-		"100000000:00:00.0", "0000:00:04.0/..", "../0000:00:04.0",
+		"100000000:00:00.0", "0000:00:04.0/..", "04.0", "../0000:00:04.0",
 		"nvme0", "pci0000:00", "00:g.0",
 	};
 	char out[REVPIN_BDF_SIZE];
@@ -89,11 +90,13 @@ static void list(void)
 	tree_provider(ROOT_PORT, "10000:00:04.0", 1 << 16);
 	tree_provider(ROOT_PORT, "0000:00:04.0", 1 << 16);
 	tree_device(ROOT_PORT, "0000:00:05.0");
-	EQ(revpin_provider_list(&all), 3);
+	tree_provider(ROOT_PORT, "ffff:00:04.0", 1 << 16);
+	EQ(revpin_provider_list(&all), 4);
 	STR(revpin_provider_bdf(all[0]), "0000:00:04.0");
 	STR(revpin_provider_bdf(all[1]), "0000:01:00.0");
-	STR(revpin_provider_bdf(all[2]), "10000:00:04.0");
-	CU_ASSERT_PTR_NULL(all[3]);
+	STR(revpin_provider_bdf(all[2]), "ffff:00:04.0");
+	STR(revpin_provider_bdf(all[3]), "10000:00:04.0");
+	CU_ASSERT_PTR_NULL(all[4]);
 	EQ(revpin_provider_size(all[1], &val), 0);
 	EQ(val, 1 << 20);
 	EQ(revpin_provider_available(all[1], &val), 0);
@@ -185,7 +188,7 @@ static void mem(void)
 {
 	struct revpin_provider *p;
 	struct revpin_mem *m;
-	unsigned char *at;
+	unsigned char *at, pages[2];
 
 	tree_provider(ROOT_PORT, "0000:00:04.0", 1 << 16);
 	EQ(revpin_provider_open("0000:00:04.0", &p), 0);
@@ -199,7 +202,9 @@ static void mem(void)
 	at[0] = 1;
 	at[8191] = 2;
 	EQ(at[0] + at[8191], 3);
+	EQ(mincore(at, 8192, pages), 0);
 	EQ(revpin_mem_unmap(m), 0);
+	EQ(mincore(at, 8192, pages), -1);
 	EQ(revpin_mem_unmap(NULL), 0);
 	revpin_provider_close(p);
 }
@@ -277,6 +282,8 @@ static void cpus(void)
 				"cpu family\t: 23\n"));
 	CU_ASSERT(rp_cpu_allows("x\n\nvendor_id: AuthenticAMD\n"
 				"cpu family: 26"));
+	CU_ASSERT_FALSE(rp_cpu_allows("vendor_id\t: Authentic\n"
+				      "cpu family\t: 23\n"));
 	CU_ASSERT_FALSE(rp_cpu_allows("vendor_id\t: AuthenticAMDx\n"
 				      "cpu family\t: 23\n"));
 	CU_ASSERT_FALSE(rp_cpu_allows("vendor_id\t: HygonGenuine\n"

@@ -122,10 +122,7 @@ static int next_pair(char **line, char **key, char **val)
 	/* never longer than what it is made of */
 	*val = ++s;
 	for (to = s, from = s; *from != '"'; *to++ = (char)c) {
-		c = (unsigned char)*from;
-		if (!c)
-			return -EBADMSG;
-		from++;
+		c = (unsigned char)*from++;
 		if (c == '\\')
 			c = unescape(&from);
 		if (!c)
@@ -147,8 +144,7 @@ static int parse_time(char *text, uint64_t *usec)
 	uint64_t s, us;
 	int err;
 
-	if (!point || strlen(point + 1) != 6 ||
-	    strspn(point + 1, "0123456789") != 6)
+	if (!point || strspn(point + 1, "0123456789") != 6)
 		return -EBADMSG;
 	*point = '\0';
 	err = rp_parse_u64(text, &s);
