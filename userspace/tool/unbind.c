@@ -191,7 +191,7 @@ static int result(const struct story *s, int late, const struct report *r,
 	if (late)
 		return fail(EXIT_LATE, "the unbind has not returned after %lu s and goes on in the kernel; 'revpin holders %s' and the kernel log say who holds it up",
 			    timeout, s->bdf);
-	if (r->err == -ENODEV)
+	if (r->err == -ENODEV || r->err == -ENOENT)
 		return fail(EXIT_DEVICE, "%s was not bound to %s any more",
 			    s->bdf, s->driver);
 	if (r->err)
@@ -272,7 +272,9 @@ int cmd_unbind(int argc, char **argv)
 	if (code)
 		goto out;
 	if (access(s.path, W_OK)) {
-		code = fail_err(-errno, "%s", s.path);
+		/* it went while it was looked at */
+		err = errno == ENOENT ? -ENODEV : -errno;
+		code = fail_err(err, "%s", s.path);
 		goto out;
 	}
 	err = revpin_holders_read(&h);
