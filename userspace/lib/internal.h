@@ -36,6 +36,13 @@ int rp_acs_redirects(const uint8_t *config, size_t len);
 void rp_mem_hold(struct revpin_mem *mem);
 void rp_mem_drop(struct revpin_mem *mem);
 
+/*
+ * No region is made or forgotten in between. An event that is read and looked up
+ * in one go therefore finds the region it is about: a key is not given again
+ * before, see mr.c.
+ */
+void rp_mr_lock(void);
+void rp_mr_unlock(void);
 /* Marks the region with that key as revoked; NULL when it is not ours. */
 struct revpin_mr *rp_mr_mark(struct ibv_context *ctx, uint32_t lkey);
 

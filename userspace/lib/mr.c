@@ -3,11 +3,10 @@
  * Memory regions: ibv_reg_mr(), and a list by which the key of an event leads
  * back to the region.
  *
- * The kernel delivers no event for a region after ibv_dereg_mr() has returned,
- * and does not give its key away before. An event that another thread has read
- * but not looked up by then finds no region, or a new one that was given
- * the same key in between: deregister in the thread that reads the events, or
- * keep the two apart.
+ * A read of events that begins after ibv_dereg_mr() has returned does not return
+ * one about that region, and its key is not given away before. One that began
+ * earlier may: it is looked up under the lock under which it was read, and
+ * registration needs that lock, so the key cannot be that of a new region yet.
  */
 #include "internal.h"
 
@@ -104,11 +103,20 @@ int revpin_mr_revoked(const struct revpin_mr *mr)
 	return revoked;
 }
 
+void rp_mr_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void rp_mr_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
 struct revpin_mr *rp_mr_mark(struct ibv_context *ctx, uint32_t lkey)
 {
 	struct revpin_mr *r;
 
-	pthread_mutex_lock(&lock);
 	/*
 	 * The newest is first, so that one which is about to leave the list
 	 * does not answer to a key that was given again.
@@ -118,6 +126,5 @@ struct revpin_mr *rp_mr_mark(struct ibv_context *ctx, uint32_t lkey)
 			break;
 	if (r)
 		r->revoked = true;
-	pthread_mutex_unlock(&lock);
 	return r;
 }

@@ -149,9 +149,10 @@ void revpin_notify_other(struct revpin_notify *notify, revpin_other_fn fn,
 	notify->other_arg = arg;
 }
 
-int revpin_notify_feed(struct revpin_notify *notify, struct ibv_context *ctx,
-		       const struct ibv_async_event *async,
-		       const struct revpin_event **event)
+/* Under the lock of the regions. */
+static int decode(struct revpin_notify *notify, struct ibv_context *ctx,
+		  const struct ibv_async_event *async,
+		  const struct revpin_event **event)
 {
 	struct revpin_event *e = &notify->event;
 
@@ -166,23 +167,39 @@ int revpin_notify_feed(struct revpin_notify *notify, struct ibv_context *ctx,
 	return 1;
 }
 
+int revpin_notify_feed(struct revpin_notify *notify, struct ibv_context *ctx,
+		       const struct ibv_async_event *async,
+		       const struct revpin_event **event)
+{
+	int got;
+
+	rp_mr_lock();
+	got = decode(notify, ctx, async, event);
+	rp_mr_unlock();
+	return got;
+}
+
 /* The next revoke of one context: 1, 0 or -errno. */
 static int read_source(struct revpin_notify *notify, struct source *s,
 		       const struct revpin_event **event)
 {
 	struct ibv_async_event async;
-	int got;
+	int got, fails, err;
 
 	for (;;) {
+		/* this does not wait, see revpin_notify_add_verbs() */
+		rp_mr_lock();
 		errno = 0;
-		if (ibv_get_async_event(s->ctx, &async)) {
-			if (errno == EINTR)
-				continue;
-			if (errno == EAGAIN)
-				return 0;
-			return errno ? -errno : -EIO;
-		}
-		got = revpin_notify_feed(notify, s->ctx, &async, event);
+		fails = ibv_get_async_event(s->ctx, &async);
+		err = errno;
+		got = fails ? 0 : decode(notify, s->ctx, &async, event);
+		rp_mr_unlock();
+		if (fails && err == EINTR)
+			continue;
+		if (fails && err == EAGAIN)
+			return 0;
+		if (fails)
+			return err ? -err : -EIO;
 		if (!got && notify->other)
 			notify->other(s->ctx, &async, notify->other_arg);
 		ibv_ack_async_event(&async);

@@ -23,8 +23,9 @@ static int cmp_u64(uint64_t a, uint64_t b)
 }
 
 /*
- * Same item? Ranges by provider and place, pins also by owner and time. Names
- * of processes are no key, they can change. Ranges come before all pins.
+ * Same item? Ranges by provider and place; pins by range, start, time and kind
+ * of owner: their end grows while they are made, the name of a process changes,
+ * and its pid becomes 0 when it has gone. Ranges come before all pins.
  */
 static int cmp(const void *x, const void *y)
 {
@@ -46,11 +47,39 @@ static int cmp(const void *x, const void *y)
 	if (!c)
 		c = cmp_u64(revpin_pin_start(a->pin), revpin_pin_start(b->pin));
 	if (!c)
-		c = cmp_u64(revpin_pin_end(a->pin), revpin_pin_end(b->pin));
-	if (!c)
 		c = strcmp(revpin_pin_consumer(a->pin),
 			   revpin_pin_consumer(b->pin));
 	return c;
+}
+
+static int age(const struct item *i)
+{
+	switch (revpin_pin_state(i->pin)) {
+	case REVPIN_STATE_REVOKED:
+		return 2;
+	case REVPIN_STATE_REVOKING:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/*
+ * A pin that changes while the kernel writes the list can be in it as it was
+ * and again as it is: what counts is the latter.
+ */
+static size_t only_last(struct item *at, size_t n)
+{
+	size_t i, kept = 0;
+
+	for (i = 1; i < n; i++) {
+		if (!at[i].pin || cmp(&at[kept], &at[i]) ||
+		    age(&at[kept]) == age(&at[i]))
+			at[++kept] = at[i];
+		else if (age(&at[i]) > age(&at[kept]))
+			at[kept] = at[i];
+	}
+	return kept + 1;
 }
 
 static int gather(const struct revpin_holders *h, const char *bdf,
@@ -80,8 +109,11 @@ static int gather(const struct revpin_holders *h, const char *bdf,
 				.range = r, .pin = revpin_range_pin(r, j),
 			};
 	}
+	if (n > 1) {
+		qsort(items->at, n, sizeof(*items->at), cmp);
+		n = only_last(items->at, n);
+	}
 	items->n = n;
-	qsort(items->at, n, sizeof(*items->at), cmp);
 	return 0;
 }
 
