@@ -11,6 +11,7 @@
 
 int fake_reg_errno, fake_dereg_error, fake_unacked;
 uint32_t fake_next_key = 0x100;
+void (*fake_in_read)(void);
 
 struct event {
 	uint32_t element;
@@ -45,6 +46,7 @@ void fake_event(struct fake *f, int type, uint32_t element)
 
 int ibv_get_async_event(struct ibv_context *ctx, struct ibv_async_event *event)
 {
+	void (*hook)(void) = fake_in_read;
 	struct event e;
 
 	if (read(ctx->async_fd, &e, sizeof(e)) != sizeof(e))
@@ -53,6 +55,9 @@ int ibv_get_async_event(struct ibv_context *ctx, struct ibv_async_event *event)
 	event->element.port_num = (int)e.element;
 	event->event_type = (enum ibv_event_type)e.type;
 	fake_unacked++;
+	fake_in_read = NULL;
+	if (hook)
+		hook();
 	return 0;
 }
 

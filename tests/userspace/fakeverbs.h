@@ -20,6 +20,7 @@ void fake_event(struct fake *f, int type, uint32_t element);
 extern int fake_reg_errno;		/* the next ibv_reg_mr() fails so */
 extern int fake_dereg_error;		/* ibv_dereg_mr() returns that */
 extern uint32_t fake_next_key;
+extern void (*fake_in_read)(void);	/* called once with an event in hand */
 extern int fake_unacked;		/* events that were read and not acked */
 
 #endif

@@ -313,6 +313,48 @@ static void device_gone(void)
 	end(&s);
 }
 
+static struct {
+	struct scene *s;
+	struct revpin_mr *old, *new;
+	pthread_t thread;
+} late;
+
+static void *same_key_again(void *arg)
+{
+	(void)arg;
+	fake_next_key = revpin_mr_verbs(late.old)->lkey;
+	EQ(revpin_mr_dereg(late.old), 0);
+	late.new = region(late.s);
+	return NULL;
+}
+
+static void meanwhile(void)
+{
+	EQ(pthread_create(&late.thread, NULL, same_key_again, NULL), 0);
+	/* all the time it wants, if nothing holds it up */
+	usleep(100000);
+}
+
+/* The event is in hand when its region goes and its key is given again. */
+static void late_event(void)
+{
+	const struct revpin_event *e;
+	struct scene s;
+
+	begin(&s);
+	late.s = &s;
+	late.old = region(&s);
+	fake_event(&s.dev, REVOKED, revpin_mr_verbs(late.old)->lkey);
+	fake_in_read = meanwhile;
+	EQ(revpin_notify_read(s.n, &e), 1);
+	pthread_join(late.thread, NULL);
+	EQ(revpin_mr_verbs(late.new)->lkey, revpin_event_lkey(e));
+	EQ(revpin_mr_revoked(late.new), 0);
+	CU_ASSERT_PTR_EQUAL(revpin_event_mr(e), late.old);
+	EQ(revpin_mr_dereg(late.new), 0);
+	end(&s);
+}
+
 #define ROUNDS	2000
 
 static void *come_and_go(void *arg)
@@ -358,5 +400,5 @@ const struct unit rdma_units[] = {
 	{ "two_devices", two_devices }, { "callbacks", callbacks },
 	{ "fed", fed }, { "sources", sources }, { "closed_fd", closed_fd },
 	{ "device_gone", device_gone },
-	{ "threads", threads }, { NULL, NULL },
+	{ "late_event", late_event }, { "threads", threads }, { NULL, NULL },
 };
