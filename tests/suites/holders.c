@@ -6,6 +6,7 @@
 #include "check.h"
 #include "clock.h"
 #include "holders.h"
+#include "mutate.h"
 #include "scene.h"
 #include "sysfs.h"
 #include "tap.h"
@@ -127,6 +128,79 @@ static void several_runs(void)
 	holders_free(&h);
 	EXPECT_EQ(ibv_dereg_mr(mr), 0);
 	munmap(m, 3 * PAGE);
+	scene_close(s);
+}
+
+/* Looks until the range is in that state, or time is up. */
+static bool look_for(struct holders *h, const char *state)
+{
+	double limit = clock_now() + 5 * clock_scale();
+
+	do {
+		look(h);
+		if (h->found && !strcmp(h->state, state))
+			return true;
+		holders_free(h);
+	} while (clock_now() < limit);
+	return false;
+}
+
+/* A packet is being copied when the revoke comes: it takes that long. */
+static void revoking(void)
+{
+	struct scene *s = scene_open(1, 0);
+	struct rdma_op op = scene_op(s, IBV_WR_RDMA_WRITE, 64);
+	struct holders h;
+	struct unbind u;
+	struct ibv_wc wc;
+
+	ASSERT_EQ(mutate_add("copy_slow"), 0);
+	ASSERT_EQ(rdma_post(&s->pair.end[0], &op), 0);
+	clock_sleep_ms(50);
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	if (EXPECT_TRUE(look_for(&h, "revoking"))) {
+		EXPECT_EQ(h.pins, 1);
+		EXPECT_EQ(h.nr, 1);
+		EXPECT_EQ(holders_of(&h, getpid(), "revoking"), 1);
+		EXPECT_TRUE(!unbind_wait(&u, 0, NULL, 0));
+	}
+	holders_free(&h);
+	EXPECT_EQ(mutate_restore(), 0);
+	EXPECT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	rdma_poll(&s->pair.end[0], &wc, 5);
+	EXPECT_EQ(provider_bind(&scene_provider), 0);
+	scene_close(s);
+}
+
+/* The MR is revoked, the driver still has work to do: held up here. */
+static void revoked(void)
+{
+	struct scene *s = scene_open(1, 0);
+	struct holders h;
+	struct unbind u;
+
+	ASSERT_EQ(mutate_add("remove_gap"), 0);
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	if (EXPECT_TRUE(look_for(&h, "closed"))) {
+		EXPECT_EQ(h.pins, 1);
+		EXPECT_EQ(h.nr, 1);
+		EXPECT_EQ(holders_of(&h, getpid(), "revoked"), 1);
+	}
+	holders_free(&h);
+	EXPECT_EQ(ibv_dereg_mr(s->mr), 0);
+	s->mr = NULL;
+	look(&h);
+	EXPECT_EQ(strcmp(h.state, "closed"), 0);
+	EXPECT_EQ(h.pins, 0);
+	EXPECT_EQ(h.nr, 0);
+	holders_free(&h);
+	EXPECT_TRUE(!unbind_wait(&u, 0, NULL, 0));
+	EXPECT_EQ(mutate_restore(), 0);
+	EXPECT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	look(&h);
+	EXPECT_TRUE(!h.found);
+	holders_free(&h);
+	EXPECT_EQ(provider_bind(&scene_provider), 0);
 	scene_close(s);
 }
 
@@ -613,10 +687,18 @@ static void tracepoints(void)
 	scene_close(s);
 }
 
+static void after(void)
+{
+	mutate_restore();
+	scene_after();
+}
+
 static const struct tap_test tests[] = {
 	{ "nobody", nobody, 0 },
 	{ "one_mr", one_mr, 0 },
 	{ "several_runs", several_runs, 0 },
+	{ "revoking", revoking, 30 },
+	{ "revoked", revoked, 30 },
 	{ "thousand", thousand, 60 },
 	{ "seeks", seeks, 0 },
 	{ "left_half_read", left_half_read, 0 },
@@ -632,7 +714,7 @@ static const struct tap_test tests[] = {
 int main(int argc, char **argv)
 {
 	static const struct tap_suite suite = {
-		"holders", tests, scene_init, scene_before, scene_after,
+		"holders", tests, scene_init, scene_before, after,
 	};
 
 	return tap_main(argc, argv, &suite);

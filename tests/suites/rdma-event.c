@@ -6,6 +6,7 @@
  */
 #include "check.h"
 #include "clock.h"
+#include "mutate.h"
 #include "scene.h"
 #include "tap.h"
 #include "worker.h"
@@ -124,6 +125,32 @@ static void wakes_the_reader(void)
 	EXPECT_EQ(w.lkey, s->mr->lkey);
 	tap_note("the reader had it %.3f s after the unbind began, which took %.3f s",
 		 w.when - u.start, u.seconds);
+	EXPECT_EQ(provider_bind(&scene_provider), 0);
+	scene_close(s);
+}
+
+/* It does not wait for the rest of the unbind, which is held up here. */
+static void before_the_unbind_returns(void)
+{
+	double limit = clock_now() + 5 * clock_scale();
+	struct scene *s = scene_open(1, 0);
+	struct unbind u;
+	uint32_t lkey;
+
+	ASSERT_EQ(mutate_add("remove_gap"), 0);
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	do {
+		lkey = next_event(s->rdma.ctx);
+		if (!lkey)
+			clock_sleep_ms(1);
+	} while (!lkey && clock_now() < limit);
+	EXPECT_EQ(lkey, s->mr->lkey);
+	EXPECT_TRUE(!unbind_wait(&u, 0, NULL, 0));
+	/* and the MR can go before the device does */
+	EXPECT_EQ(ibv_dereg_mr(s->mr), 0);
+	s->mr = NULL;
+	EXPECT_EQ(mutate_restore(), 0);
+	EXPECT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
 	EXPECT_EQ(provider_bind(&scene_provider), 0);
 	scene_close(s);
 }
@@ -707,9 +734,16 @@ static void async_file_comes_later(void)
 	EXPECT_EQ(provider_bind(&scene_provider), 0);
 }
 
+static void after(void)
+{
+	mutate_restore();
+	scene_after();
+}
+
 static const struct tap_test tests[] = {
 	{ "one", one, 0 },
 	{ "wakes_the_reader", wakes_the_reader, 30 },
+	{ "before_the_unbind_returns", before_the_unbind_returns, 30 },
 	{ "two", two, 0 },
 	{ "many_64", many_64, 0 },
 	{ "many_1000", many_1000, 60 },
@@ -729,7 +763,7 @@ static const struct tap_test tests[] = {
 int main(int argc, char **argv)
 {
 	static const struct tap_suite suite = {
-		"rdma-event", tests, scene_init, scene_before, scene_after,
+		"rdma-event", tests, scene_init, scene_before, after,
 	};
 
 	return tap_main(argc, argv, &suite);
