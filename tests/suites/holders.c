@@ -369,14 +369,17 @@ static int drop_capabilities(void)
 static int not_allowed(int fd, void *arg)
 {
 	bool root = *(bool *)arg;
+	int ret, err;
 
 	(void)fd;
 	if (root)
 		EXPECT_EQ(drop_capabilities(), 0);
 	else
 		EXPECT_EQ(setuid(65534), 0);
-	EXPECT_EQ(open(HOLDERS_PATH, O_RDONLY | O_CLOEXEC), -1);
-	EXPECT_EQ(errno, root ? EPERM : EACCES);
+	ret = open(HOLDERS_PATH, O_RDONLY | O_CLOEXEC);
+	err = errno;
+	EXPECT_EQ(ret, -1);
+	EXPECT_EQ(err, root ? EPERM : EACCES);
 	return 0;
 }
 
@@ -424,7 +427,7 @@ static void odd_names(void)
 static int heir(int fd, void *arg)
 {
 	struct scene *s = scene_open(1, 0);
-	int end = *(int *)arg;
+	int *ends = arg;
 	char c;
 	pid_t pid;
 
@@ -433,10 +436,9 @@ static int heir(int fd, void *arg)
 	if (pid < 0)
 		return 1;
 	if (!pid) {
-		/* has the context open; ends when the test says so */
-		if (read(end, &c, 1) < 0)
-			_exit(1);
-		_exit(0);
+		/* has the context open; ends when the test closes its side */
+		close(ends[1]);
+		_exit(read(ends[0], &c, 1) != 0);
 	}
 	worker_tell(fd, 'r');
 	worker_hear(fd, 'e', 60);
@@ -451,7 +453,7 @@ static void owner_is_gone(void)
 	int fds[2];
 
 	ASSERT_EQ(pipe2(fds, O_CLOEXEC), 0);
-	ASSERT_EQ(worker_start(&w, "heir", heir, &fds[0]), 0);
+	ASSERT_EQ(worker_start(&w, "heir", heir, fds), 0);
 	ASSERT_TRUE(worker_hear(w.fd, 'r', 20));
 	close(fds[0]);
 	look(&h);
