@@ -2,6 +2,7 @@
 /* librevpin and the revpin tool on the real thing. */
 #include "check.h"
 #include "clock.h"
+#include "mutate.h"
 #include "p2pmem.h"
 #include "provider.h"
 #include "rdma.h"
@@ -316,6 +317,35 @@ static void tool_watches(void)
 	EXPECT_EQ(provider_bind(&scene_provider), 0);
 }
 
+/* A kernel that cannot: the tool names who is in the way and does not hang. */
+static void tool_gives_up(void)
+{
+	double end = clock_now() + unbind_limit();
+	struct user u;
+	char *out;
+
+	user_open(&u);
+	ASSERT_EQ(mutate_add("broadcast_off"), 0);
+	EXPECT_EQ(shell(&out, TOOL " unbind --yes --timeout 2 %s 2>&1",
+			scene_provider.bdf), 6);
+	EXPECT_TRUE(has(out, "has not returned after 2 s and goes on"));
+	EXPECT_EQ(shell(&out, TOOL " holders %s", scene_provider.bdf), 0);
+	EXPECT_TRUE(has(out, "%d pins", MRS + 1));
+	EXPECT_TRUE(has(out, "attached"));
+	EXPECT_EQ(mutate_restore(), 0);
+	/* it ends with what held it up */
+	user_close(&u);
+	while (provider_bound(&scene_provider) && clock_now() < end)
+		clock_sleep_ms(20);
+	EXPECT_EQ(provider_bind(&scene_provider), 0);
+}
+
+static void after(void)
+{
+	mutate_restore();
+	scene_after();
+}
+
 /* The program that the manual quotes. */
 static void example_is_told(void)
 {
@@ -370,6 +400,7 @@ static const struct tap_test tests[] = {
 	{ "tool_shows", tool_shows, 30 },
 	{ "tool_unbinds", tool_unbinds, 30 },
 	{ "tool_watches", tool_watches, 40 },
+	{ "tool_gives_up", tool_gives_up, 40 },
 	{ "example_is_told", example_is_told, 30 },
 	{ "without_rights", without_rights, 30 },
 	{ NULL, NULL, 0 },
@@ -378,7 +409,7 @@ static const struct tap_test tests[] = {
 int main(int argc, char **argv)
 {
 	static const struct tap_suite suite = {
-		"userspace", tests, scene_init, scene_before, scene_after,
+		"userspace", tests, scene_init, scene_before, after,
 	};
 
 	return tap_main(argc, argv, &suite);
