@@ -172,17 +172,15 @@ int changes(const struct revpin_holders *before,
 	return err;
 }
 
-const char *pin_text(const struct revpin_pin *pin, char buf[SAFE_TEXT])
+void pin_owner(const struct revpin_pin *pin, char buf[2 * SAFE_TEXT])
 {
-	char comm[SAFE_TEXT], consumer[SAFE_TEXT], size[SIZE_TEXT], pid[16] = "-";
+	char comm[SAFE_TEXT], consumer[SAFE_TEXT], pid[16] = "-";
 
 	if (revpin_pin_pid(pin))
 		snprintf(pid, sizeof(pid), "%d", revpin_pin_pid(pin));
-	snprintf(buf, SAFE_TEXT, "pid %s (%.64s): %.64s, %s", pid,
+	snprintf(buf, 2 * SAFE_TEXT, "pid %s (%.64s): %.64s", pid,
 		 safe_text(revpin_pin_comm(pin), comm),
-		 safe_text(revpin_pin_consumer(pin), consumer),
-		 size_text(revpin_pin_bytes(pin), size));
-	return buf;
+		 safe_text(revpin_pin_consumer(pin), consumer));
 }
 
 const char *change_name(enum change what)

@@ -110,8 +110,8 @@ typedef void (*change_fn)(enum change what, const struct revpin_range *range,
 int changes(const struct revpin_holders *before,
 	    const struct revpin_holders *after, const char *bdf, change_fn fn,
 	    void *arg);
-/* "pid 131 (app): ib_umem, 1 MiB" */
-const char *pin_text(const struct revpin_pin *pin, char buf[SAFE_TEXT]);
+/* "pid 131 (app): ib_umem" */
+void pin_owner(const struct revpin_pin *pin, char buf[2 * SAFE_TEXT]);
 const char *change_name(enum change what);
 
 #endif

@@ -21,12 +21,22 @@
 
 #define SAMPLE_MS	2
 
+/* Pins of one owner to which the same happened at the same time: one line. */
+struct group {
+	size_t n;			/* 0: there is none */
+	uint64_t bytes;
+	char owner[2 * SAFE_TEXT];	/* "pid 131 (app): ib_umem" */
+	const char *what;
+	enum colour colour;
+};
+
 struct story {
 	const char *bdf;
 	char driver[64], path[REVPIN_PATH_SIZE];
 	double start;
 	struct json_object *timeline;
 	size_t revoked;
+	struct group group;
 };
 
 struct report {
@@ -63,45 +73,84 @@ static void tell(struct story *s, double at, const char *what,
 	json_object_array_add(s->timeline, o);
 }
 
+static void tell_group(struct story *s)
+{
+	char text[3 * SAFE_TEXT], size[SIZE_TEXT], count[32] = "";
+	struct group *g = &s->group;
+
+	if (!g->n)
+		return;
+	if (g->n > 1)
+		snprintf(count, sizeof(count), "%zu pins, ", g->n);
+	snprintf(text, sizeof(text), "%s, %s%s: %s", g->owner, count,
+		 size_text(g->bytes, size), g->what);
+	tell(s, now(), "pins", NULL, text, g->colour);
+	g->n = 0;
+}
+
+static void tell_pin(struct story *s, enum change change,
+		     const struct revpin_pin *pin, const char *what,
+		     enum colour colour)
+{
+	char owner[2 * SAFE_TEXT], text[3 * SAFE_TEXT], size[SIZE_TEXT];
+	struct group *g = &s->group;
+
+	pin_owner(pin, owner);
+	if (want_json) {
+		snprintf(text, sizeof(text), "%s, %s: %s", owner,
+			 size_text(revpin_pin_bytes(pin), size), what);
+		tell(s, now(), change_name(change), pin, text, colour);
+		return;
+	}
+	if (g->n && (strcmp(g->owner, owner) || strcmp(g->what, what)))
+		tell_group(s);
+	if (!g->n) {
+		memcpy(g->owner, owner, sizeof(owner));
+		g->what = what;
+		g->colour = colour;
+		g->bytes = 0;
+	}
+	g->n++;
+	g->bytes += revpin_pin_bytes(pin);
+}
+
 static void changed(enum change what, const struct revpin_range *range,
 		    const struct revpin_pin *pin, void *arg)
 {
-	char text[2 * SAFE_TEXT], who[SAFE_TEXT];
 	struct story *s = arg;
-	const char *state;
-	enum colour c = PLAIN;
+	enum revpin_state state;
+	char text[SAFE_TEXT];
 
 	switch (what) {
 	case RANGE_NEW:
 	case RANGE_STATE:
-		state = revpin_state_name(revpin_range_state(range));
-		snprintf(text, sizeof(text), "%s: %s", s->bdf, state);
-		c = state_colour(revpin_range_state(range));
+		state = revpin_range_state(range);
+		snprintf(text, sizeof(text), "%s: %s", s->bdf,
+			 revpin_state_name(state));
+		tell(s, now(), change_name(what), NULL, text,
+		     state_colour(state));
 		break;
 	case RANGE_GONE:
 		snprintf(text, sizeof(text), "%s: its memory is gone", s->bdf);
+		tell(s, now(), change_name(what), NULL, text, PLAIN);
 		break;
 	case PIN_GONE:
-		snprintf(text, sizeof(text), "%s: let go",
-			 pin_text(pin, who));
+		tell_pin(s, what, pin, "let go", PLAIN);
 		break;
 	case PIN_GONE_WITH_RANGE:
 		/* what was seen to be revoked is not worth a second line */
 		if (revpin_pin_state(pin) == REVPIN_STATE_REVOKED)
-			return;
+			break;
 		s->revoked++;
-		snprintf(text, sizeof(text), "%s: revoked or let go",
-			 pin_text(pin, who));
-		c = RED;
+		tell_pin(s, what, pin, "revoked or let go", RED);
 		break;
 	default:
-		s->revoked += revpin_pin_state(pin) == REVPIN_STATE_REVOKED;
-		snprintf(text, sizeof(text), "%s: %s", pin_text(pin, who),
-			 revpin_state_name(revpin_pin_state(pin)));
-		c = state_colour(revpin_pin_state(pin));
+		state = revpin_pin_state(pin);
+		s->revoked += state == REVPIN_STATE_REVOKED;
+		tell_pin(s, what, pin, revpin_state_name(state),
+			 state_colour(state));
 		break;
 	}
-	tell(s, now(), change_name(what), pin, text, c);
 }
 
 static pid_t start(struct story *s, int *from)
@@ -150,6 +199,7 @@ static int follow(struct story *s, int from, struct revpin_holders *last,
 		h = NULL;
 		if (last && !revpin_holders_read(&h)) {
 			changes(last, h, s->bdf, changed, s);
+			tell_group(s);
 			revpin_holders_free(last);
 			last = h;
 		}

@@ -50,7 +50,7 @@ static void changed(enum change what, const struct revpin_range *range,
 		    const struct revpin_pin *pin, void *arg)
 {
 	const char *device = revpin_range_provider(range);
-	char text[2 * SAFE_TEXT], who[SAFE_TEXT];
+	char text[3 * SAFE_TEXT], who[2 * SAFE_TEXT], size[SIZE_TEXT];
 	const char *state = NULL;
 	enum colour c = PLAIN;
 
@@ -69,15 +69,17 @@ static void changed(enum change what, const struct revpin_range *range,
 		state = revpin_state_name(s);
 		c = state_colour(s);
 	}
-	if (pin)
-		snprintf(text, sizeof(text), "%s: %s", pin_text(pin, who),
-			 state);
-	else if (what == RANGE_NEW)
+	if (pin) {
+		pin_owner(pin, who);
+		snprintf(text, sizeof(text), "%s, %s: %s", who,
+			 size_text(revpin_pin_bytes(pin), size), state);
+	} else if (what == RANGE_NEW) {
 		snprintf(text, sizeof(text), "memory offered: %s", state);
-	else if (what == RANGE_STATE)
+	} else if (what == RANGE_STATE) {
 		snprintf(text, sizeof(text), "memory: %s", state);
-	else
+	} else {
 		snprintf(text, sizeof(text), "%s", state);
+	}
 	line(change_name(what), device, text, pin, c);
 }
 
