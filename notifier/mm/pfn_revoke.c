@@ -116,10 +116,10 @@
  * ----------------------
  * pfn_revoke_next() copies one range or run at a time and remembers its place
  * by a reference to the range and the sort key of the run, so it holds
- * range->lock for one descent of a tree and keeps nobody from revoking. What is
- * there all the time is told once. A run that grows, or moves to
- * range->revoked, during the walk gets a new key and may be told again as what
- * it is then.
+ * range->lock for one descent of a tree, and once for a range for the closed
+ * parts at its beginning; it keeps nobody from revoking. What is there all the
+ * time is told once. A run that grows, or moves to range->revoked, during the
+ * walk gets a new key and may be told again as what it is then.
  */
 #define pr_fmt(fmt) "pfn_revoke: " fmt
 
@@ -1191,7 +1191,7 @@ EXPORT_SYMBOL_GPL(pfn_revoke_range);
 static const char *pfn_range_state(struct pfn_range *range)
 {
 	struct interval_tree_node *closed;
-	unsigned long open = range->last - range->first + 1;
+	unsigned long next = range->first;
 
 	lockdep_assert_held(&range->lock);
 
@@ -1201,9 +1201,10 @@ static const char *pfn_range_state(struct pfn_range *range)
 	closed = interval_tree_iter_first(&range->closed, 0, ULONG_MAX);
 	if (!closed)
 		return "open";
-	for (; closed; closed = interval_tree_iter_next(closed, 0, ULONG_MAX))
-		open -= closed->last - closed->start + 1;
-	return open ? "part" : "closed";
+	for (; closed && closed->start == next;
+	     closed = interval_tree_iter_next(closed, 0, ULONG_MAX))
+		next = closed->last + 1;
+	return next > range->last ? "closed" : "part";
 }
 
 /* The next range, which becomes the cursor's */
@@ -1304,6 +1305,7 @@ void pfn_revoke_end_walk(struct pfn_revoke_cursor *cursor)
 	cursor->start = 0;
 	cursor->seq = 0;
 }
+EXPORT_SYMBOL_IF_KUNIT(pfn_revoke_end_walk);
 
 /* The next range or run, until there is none */
 bool pfn_revoke_next(struct pfn_revoke_cursor *cursor,

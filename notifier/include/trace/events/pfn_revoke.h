@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * PFN-range revocation, see mm/pfn_revoke.c. A pin is named by its owner's pid
- * and @since, the time at which it was made (CLOCK_BOOTTIME, ns), as it is in
- * /proc/pfn_revoke. PFNs are inclusive.
+ * and @since, the time at which it was made: CLOCK_BOOTTIME in ns. Both are those
+ * of the initial namespaces; /proc/pfn_revoke has them as its reader's, the time
+ * cut to us. PFNs are inclusive.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM pfn_revoke
@@ -14,7 +15,7 @@
 #include <linux/tracepoint.h>
 #include <linux/types.h>
 
-/* A run of a pin comes or goes */
+/* PFNs are attached, maybe as more of the pin's last run; or a whole run goes */
 DECLARE_EVENT_CLASS(pfn_pin_run,
 		    TP_PROTO(unsigned long first, unsigned long last,
 			     const char *provider, const char *consumer,

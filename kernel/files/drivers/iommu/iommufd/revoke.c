@@ -19,16 +19,18 @@
  *
  *		 pin, attach		     let go
  *	(spare) -------------> live ----------------------> hole
- *				 |			     |
- *				 v   no area covers it	     v
+ *				 | no area covers it	     | iopt_pages
+ *				 v			     v goes
  *				 +----------> freed <--------+
  *
  * "let go" is entered once, from the revocation or when the run is freed: it is
  * unmapped through all maps, the IOTLBs are synced (both by iommu_unmap()), and
- * only then its pages are unpinned. Nothing leads back. The run itself stays
- * for as long as an area in domains_itree covers any of it: an unmap reports
- * its full size, and a new domain or a copy gets the hole. Afterwards the next
- * look-up starts from the user pointer again.
+ * only then its pages are unpinned. Nothing leads back. A live run stays for as
+ * long as an area in domains_itree covers any of it; afterwards the next look-up
+ * starts from the user pointer again. One that was revoked stays for as long as
+ * the iopt_pages: an unmap reports its full size, and a new domain or a copy
+ * gets the hole, also when there was no domain in between. What is at its
+ * address by then is not what user space asked to map.
  *
  * Locks
  * -----
@@ -42,8 +44,10 @@
  *
  * The callback takes revoke_lock only. Whoever holds it waits for memory, for
  * the IOMMU and for the group mutex, but not for user space, and does not detach
- * a pin. It is held for a chunk of a large run at a time, since the cgroup to
- * which page tables are charged may slow us down. The trees are changed under
+ * a pin. For a large run it is held for a chunk at a time while mapping, since
+ * the cgroup to which page tables are charged may slow us down. Batches that
+ * were pinned remotely are mapped with the mmap_lock of the source held, so all
+ * of this is inside of it; callbacks do not take it. The trees are changed under
  * pages->mutex and revoke_lock and are read under either; that a run was let go
  * is written, and read, under revoke_lock alone.
  *
@@ -88,7 +92,8 @@
  * ----------------------------------------
  * In-kernel accesses cannot give pages back on demand, or copy with the CPU, so
  * they do not ask for P2PDMA memory when they pin, and are refused where a run
- * is. A domain without an IOMMU tells user space physical addresses, which
+ * is. A copy through the page tables of the process itself pins nothing, and is
+ * not refused while no domain has made it a run. A domain without an IOMMU tells user space physical addresses, which
  * nobody can take back: refused as well. Dirty tracking leaves the runs out,
  * since their page tables can go under its feet: iova_rwsem, which it holds, is
  * not for the callback. The memory of a device is not migrated.
@@ -259,6 +264,7 @@ static void iopt_run_let_go(struct iopt_run *run)
 {
 	struct iopt_pages *pages = run->pages;
 	struct interval_tree_node *node;
+	unsigned long done, nr;
 
 	lockdep_assert_held(&pages->revoke_lock);
 
@@ -274,8 +280,13 @@ static void iopt_run_let_go(struct iopt_run *run)
 	run->let_go = true;
 
 	/* There is no backing store to write dirty pages to */
-	unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn),
-					 iopt_run_npages(run), false);
+	for (done = 0; done < iopt_run_npages(run); done += nr) {
+		nr = min_t(unsigned long, iopt_run_npages(run) - done,
+			   SZ_64M >> PAGE_SHIFT);
+		unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn + done),
+						 nr, false);
+		cond_resched();
+	}
 }
 
 static void iopt_run_finish(void *priv)
@@ -405,7 +416,7 @@ long iopt_pages_add_run(struct iopt_pages *pages, struct iopt_run **grow,
 }
 
 /**
- * iopt_pages_drop_runs() - Free the runs that no area covers
+ * iopt_pages_drop_runs() - Free the live runs that no area covers
  * @pages: The pages to act on
  * @first: First page index
  * @last: Inclusive last page index
@@ -428,11 +439,36 @@ void iopt_pages_drop_runs(struct iopt_pages *pages, unsigned long first,
 			continue;
 
 		mutex_lock(&pages->revoke_lock);
+		/* Revoked: stays a hole for whoever comes later */
+		if (run->let_go) {
+			mutex_unlock(&pages->revoke_lock);
+			continue;
+		}
 		iopt_run_let_go(run);
 		interval_tree_remove(&run->node, &pages->runs);
 		mutex_unlock(&pages->revoke_lock);
 		iopt_run_free(run);
 		cond_resched();
+	}
+}
+
+/**
+ * iopt_pages_free_runs() - Free the holes that are left
+ * @pages: The pages, which nobody uses any more
+ *
+ * Waits for callbacks.
+ */
+void iopt_pages_free_runs(struct iopt_pages *pages)
+{
+	struct iopt_run *run;
+
+	while ((run = iopt_pages_find_run(pages, 0, ULONG_MAX))) {
+		mutex_lock(&pages->revoke_lock);
+		WARN_ON(!run->let_go);
+		iopt_run_let_go(run);
+		interval_tree_remove(&run->node, &pages->runs);
+		mutex_unlock(&pages->revoke_lock);
+		iopt_run_free(run);
 	}
 }
 
@@ -486,6 +522,7 @@ static int iopt_area_check_runs(struct iopt_area *area,
 	struct iopt_p2p_group *group;
 	int rc;
 
+	/* Holes as well: they have no physical address to tell */
 	if (IS_ENABLED(CONFIG_IOMMUFD_NOIOMMU) &&
 	    domain->owner == &iommufd_noiommu_ops)
 		return -EREMOTEIO;
@@ -493,6 +530,23 @@ static int iopt_area_check_runs(struct iopt_area *area,
 	guard(mutex)(&iopt->p2p_lock);
 	list_for_each_entry(group, &iopt->p2p_groups, elm) {
 		rc = iopt_pages_check_group(pages, first, last, group->group);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int iopt_check_group(struct io_pagetable *iopt,
+			    struct iommu_group *group)
+{
+	struct iopt_run_map *map;
+	int rc;
+
+	lockdep_assert_held(&iopt->p2p_lock);
+
+	list_for_each_entry(map, &iopt->run_maps, elm) {
+		rc = iopt_pages_check_group(map->pages, map->node.start,
+					    map->node.last, group);
 		if (rc)
 			return rc;
 	}
@@ -520,7 +574,6 @@ static struct iopt_p2p_group *iopt_find_group(struct io_pagetable *iopt,
 int iopt_table_add_group(struct io_pagetable *iopt, struct iommu_group *group)
 {
 	struct iopt_p2p_group *new, *cur;
-	struct iopt_run_map *map;
 	int rc;
 
 	if (!IS_ENABLED(CONFIG_PFN_REVOKE) || !group)
@@ -540,16 +593,30 @@ int iopt_table_add_group(struct io_pagetable *iopt, struct iommu_group *group)
 		return 0;
 	}
 
-	list_for_each_entry(map, &iopt->run_maps, elm) {
-		rc = iopt_pages_check_group(map->pages, map->node.start,
-					    map->node.last, group);
-		if (rc) {
-			kfree(new);
-			return rc;
-		}
+	rc = iopt_check_group(iopt, group);
+	if (rc) {
+		kfree(new);
+		return rc;
 	}
 	list_add_tail(&new->elm, &iopt->p2p_groups);
 	return 0;
+}
+
+/**
+ * iopt_table_check_group() - A device joins a group that is attached
+ * @iopt: The io_pagetable of the domain
+ * @group: The group, for which iopt_table_add_group() was called
+ *
+ * Returns -EREMOTEIO if one of the group cannot reach P2PDMA memory that is
+ * mapped.
+ */
+int iopt_table_check_group(struct io_pagetable *iopt, struct iommu_group *group)
+{
+	if (!IS_ENABLED(CONFIG_PFN_REVOKE) || !group)
+		return 0;
+
+	guard(mutex)(&iopt->p2p_lock);
+	return iopt_check_group(iopt, group);
 }
 
 /**
@@ -658,7 +725,7 @@ static unsigned long iopt_run_map_chunk(struct iopt_run *run,
 					int *rc)
 {
 	struct iopt_area *area = map->area;
-	unsigned long iova, iova_last;
+	unsigned long iova, iova_last, end;
 	phys_addr_t phys;
 	size_t len;
 
@@ -672,14 +739,21 @@ static unsigned long iopt_run_map_chunk(struct iopt_run *run,
 	if (index == iopt_area_index(area))
 		phys += area->page_offset;
 	len = iopt_chunk_size(map, iova, phys, iova_last - iova + 1);
+	end = last + 1;
+	if (len <= iova_last - iova) {
+		/* IOMMU pages may be smaller than ours: end where an index does */
+		end = max(iopt_area_iova_to_index(area, iova + len), index + 1);
+		if (end <= last)
+			len = iopt_area_index_to_iova(area, end) - iova;
+		else
+			len = iova_last - iova + 1;
+	}
 
 	/* A device's memory: uncached, and not encrypted */
 	*rc = iopt_area_map_range(area, map->domain, iova, phys, len,
 				  (area->iommu_prot & ~IOMMU_CACHE) |
 				  IOMMU_MMIO);
-	if (len > iova_last - iova)
-		return last + 1;
-	return iopt_area_iova_to_index(area, iova + len);
+	return end;
 }
 
 /**
