@@ -62,7 +62,7 @@ inline put(p)
 	}
 }
 
-/* pfn_pin_erase_runs(): by whoever moved the pin out of LIVE */
+/* pfn_pin_retire_runs(), pfn_pin_free_runs(): by whoever moved the pin out of LIVE */
 inline erase(p)
 {
 	atomic {

@@ -2,7 +2,7 @@
 /*
  * The two waits: nobody sleeps for ever.
  *
- * pfn_shut_wait_and_free() sleeps until no run is left, pfn_pin_erase_runs() looks
+ * pfn_shut_wait_and_free() sleeps until no run is left, pfn_pin_retire_runs() looks
  * for sleepers without a lock. Each writes one thing and then reads the other's:
  * without a full barrier in between the read can come first, which is what the
  * guards NO_MB_... do. (drained.litmus is the same for the kernel's memory model.)

@@ -10,6 +10,8 @@
 #include <linux/refcount.h>
 #include <shim.h>
 
+#include "pfn_revoke.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +62,7 @@ static struct {
 
 static bool closed[PAGES];
 static unsigned long gen;		/* the oracle's generation */
+static unsigned long gone_gen;		/* when the last provider went */
 static unsigned long order;		/* of callbacks */
 
 /* The broadcast under way; there is at most one here */
@@ -70,9 +73,9 @@ static unsigned int shut_first, shut_last;
 static char steps[32][160];
 static unsigned int nr_steps;
 
-enum kind { REGISTER, UNREGISTER, ALLOC, SAMPLE, ATTACH, DETACH, REVOKE, REOPEN, EXTENT, KINDS };
+enum kind { REGISTER, UNREGISTER, ALLOC, SAMPLE, ATTACH, DETACH, REVOKE, REOPEN, EXTENT, WALK, KINDS };
 static const char *const kind_names[KINDS] = {
-	"register", "unregister", "alloc", "sample", "attach", "detach", "revoke", "reopen", "extent",
+	"register", "unregister", "alloc", "sample", "attach", "detach", "revoke", "reopen", "extent", "walk",
 };
 static unsigned long done[KINDS][2];	/* failed, succeeded */
 static unsigned long claims;
@@ -237,7 +240,8 @@ static void claimed_are_done(void)
 			last_start = pins[p].order_start;
 		if (pins[p].order_finish && pins[p].order_finish < first_finish)
 			first_finish = pins[p].order_finish;
-		memset(pins[p].holds, 0, sizeof(pins[p].holds));
+		if (pins[p].detached)
+			memset(pins[p].holds, 0, sizeof(pins[p].holds));
 		pins[p].state = pins[p].detached ? FREE : REVOKED;
 	}
 	expect("all starts come before the first finish", last_start < first_finish, true);
@@ -350,6 +354,8 @@ static void broadcast(unsigned int first, unsigned int last)
 
 static void unregister(unsigned int r)
 {
+	int p;
+
 	step("unregister %u", r);
 	done[UNREGISTER][1]++;
 	ranges[r].gone = true;
@@ -358,8 +364,11 @@ static void unregister(unsigned int r)
 	pfn_range_unregister(ranges[r].range);
 	broadcasting = false;
 	claimed_are_done();
-	gen++;
+	gone_gen = ++gen;
 	ranges[r].range = NULL;
+	/* The runs of revoked pins are told no more */
+	for (p = 0; p < PINS; p++)
+		memset(&pins[p].holds[ranges[r].first], 0, ranges[r].last - ranges[r].first + 1);
 }
 
 static void do_unregister(void)
@@ -378,6 +387,8 @@ static void do_alloc(void)
 	if (pins[p].state != FREE)
 		return;
 	step("alloc %u, flags %#x%s", p, flags, fails ? ", no memory" : "");
+	/* By the number of its process the pin is known in a walk */
+	shim_set_task(100 + p, "ops");
 	shim_fail_from(fails);
 	pin = pfn_pin_alloc(&ops[flags & 3], (void *)(long)p);
 	shim_fail_from(0);
@@ -490,7 +501,7 @@ static void do_extent(void)
 	int r = range_of(page), ret, want;
 
 	step("extent of %u since %lu", page, samples[s].model);
-	want = r >= 0 ? 1 : samples[s].model == gen ? 0 : -EAGAIN;
+	want = r >= 0 ? 1 : gone_gen <= samples[s].model ? 0 : -EAGAIN;
 	if (r >= 0)
 		want_last = PFN(ranges[r].last);
 	for (n = page; r < 0 && n < PAGES; n++) {
@@ -506,9 +517,59 @@ static void do_extent(void)
 		expect("extent's last", last, want_last);
 }
 
+/* Everything that pfn_revoke_next() tells, against what is there */
+static void do_walk(void)
+{
+	struct pfn_revoke_cursor cursor = {};
+	struct pfn_revoke_entry entry;
+	static bool told[PINS][PAGES];
+	unsigned int page, first, shut, runs = 0, announced = 0;
+	unsigned long at = 0;
+	int p, r, nr_ranges = 0;
+	const char *want;
+
+	step("walk");
+	done[WALK][1]++;
+	memset(told, 0, sizeof(told));
+	while (pfn_revoke_next(&cursor, &entry)) {
+		first = entry.first - BASE;
+		if (!entry.is_pin) {
+			expect("runs of the range before", runs, announced);
+			r = range_of(first);
+			if (r < 0 || first != ranges[r].first || PFN(ranges[r].last) != entry.last || entry.first < at)
+				wrong("a range that is told", first, r);
+			for (page = first, shut = 0; page <= ranges[r].last; page++)
+				shut += closed[page];
+			want = !shut ? "open" : shut == page - first ? "closed" : "part";
+			expect(want, strcmp(entry.state, want), 0);
+			at = entry.last + 1;
+			announced = entry.pins;
+			runs = 0;
+			nr_ranges++;
+			continue;
+		}
+		runs++;
+		p = entry.pid - 100;
+		if (p < 0 || p >= PINS || (pins[p].state != LIVE && pins[p].state != REVOKED) || entry.last >= at)
+			wrong("a run that is told", p, first);
+		want = pins[p].state == LIVE ? "attached" : "revoked";
+		expect(want, strcmp(entry.state, want), 0);
+		expect("its consumer", strcmp(entry.consumer, ops[pins[p].flags & 3].name), 0);
+		for (page = first; page <= entry.last - BASE; page++)
+			told[p][page] = true;
+	}
+	expect("runs of the last range", runs, announced);
+	for (r = 0; r < RANGES; r++)
+		nr_ranges -= !!ranges[r].range;
+	expect("ranges told", nr_ranges, 0);
+	for (p = 0; p < PINS; p++)
+		for (page = 0; page < PAGES && pins[p].state != FREE; page++)
+			expect("a page that is held", told[p][page], pins[p].holds[page]);
+}
+
 static void (*const doers[])(void) = {
 	do_register, do_unregister, do_alloc, do_alloc, do_sample, do_attach, do_attach, do_attach,
-	do_attach, do_detach, do_revoke, do_revoke, do_reopen, do_reopen, do_extent, do_attach,
+	do_attach, do_detach, do_revoke, do_revoke, do_reopen, do_reopen, do_extent, do_walk,
 };
 
 void ops_run(const uint8_t *bytes, size_t size)
@@ -518,8 +579,9 @@ void ops_run(const uint8_t *bytes, size_t size)
 
 	next = bytes;
 	end = bytes + size;
+	shim_tracing = size & 1;
 	nr_steps = 0;
-	gen = 0;
+	gen = gone_gen = 0;
 	memset(closed, 0, sizeof(closed));
 	for (i = 0; i < SAMPLES; i++) {
 		samples[i].real = pfn_pin_begin();
@@ -537,6 +599,7 @@ void ops_run(const uint8_t *bytes, size_t size)
 	rcu_barrier();
 	expect("objects that are left", shim_allocated() - had, 0);
 	expect("warnings", shim_warnings(), 0);
+	expect("references to processes", shim_pid_references(), 0);
 }
 
 void ops_print_counts(void)

@@ -15,6 +15,8 @@
 #include <linux/refcount.h>
 #include <shim.h>
 
+#include "pfn_revoke.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -41,7 +43,7 @@ static int refs[PAGES];			/* of the page, without the mapping's */
 static unsigned long rounds;
 static unsigned long long seed;
 static int stop, failed;
-static unsigned long attaches, refusals, revokes, revoked, inside, takeovers;
+static unsigned long attaches, refusals, revokes, revoked, inside, takeovers, entries;
 
 #define count(x) __atomic_add_fetch(&(x), 1, __ATOMIC_RELAXED)
 #define load(x) __atomic_load_n(&(x), __ATOMIC_SEQ_CST)
@@ -264,7 +266,7 @@ static void *consumer_main(void *arg)
 	struct consumer *c = &consumers[me];
 	unsigned long n;
 
-	shim_set_task(100 + me, "consumer");
+	shim_set_task(100, "consumer");
 	state = seed * 1000 + me;
 	c->me = me;
 	pthread_mutex_init(&c->lock, NULL);
@@ -352,6 +354,24 @@ static void *provider_main(void *arg)
 	return NULL;
 }
 
+/* Reads all of /proc/pfn_revoke, or the beginning */
+static void walk(void)
+{
+	struct pfn_revoke_cursor cursor = {};
+	struct pfn_revoke_entry entry;
+	unsigned int left = any(2) ? 1000 : any(20);
+
+	while (left-- && pfn_revoke_next(&cursor, &entry)) {
+		count(entries);
+		if (entry.first > entry.last || entry.first < BASE || entry.last >= BASE + PAGES)
+			wrong("a walk tells nonsense", entry.first, entry.last);
+		if (entry.is_pin && entry.pid != 100)
+			wrong("a run of somebody else", entry.pid, 0);
+		maybe_wait();
+	}
+	pfn_revoke_end_walk(&cursor);
+}
+
 /* Revokes what it likes, across providers, without a thought for anybody */
 static void *revoker_main(void *arg)
 {
@@ -367,6 +387,7 @@ static void *revoker_main(void *arg)
 		if (err && err != -ENOENT)
 			wrong("pfn_revoke_range", err, first);
 		pfn_range_extent(PFN(any(PAGES)), pfn_pin_begin(), &last);
+		walk();
 		usleep(any(400));
 	}
 	return NULL;
@@ -400,6 +421,7 @@ int main(int argc, char **argv)
 	alarm(60 + rounds / 10);
 	pfn_revoke_patience = 2;
 	shim_clock_runs(true);
+	shim_tracing = seed & 1;
 
 	for (i = 0; i < PROVIDERS; i++)
 		pthread_create(&providers[i], NULL, provider_main, (void *)i);
@@ -421,13 +443,13 @@ int main(int argc, char **argv)
 			wrong("references left on a page", page, refs[page]);
 	if (shim_allocated())
 		wrong("objects are left", shim_allocated(), 0);
-	if (shim_warnings())
-		wrong("warnings", 0, 0);
+	if (shim_warnings() || shim_pid_references())
+		wrong("warnings, or references to processes", shim_pid_references(), 0);
 	takeovers = shim_works();
-	printf("# %lu attached, %lu refused, %lu revokes by providers, %lu pins revoked, %lu detached from inside, %lu takeovers\n",
-	       attaches, refusals, revokes, revoked, inside, takeovers);
+	printf("# %lu attached, %lu refused, %lu revokes by providers, %lu pins revoked, %lu detached from inside, %lu takeovers, %lu entries told\n",
+	       attaches, refusals, revokes, revoked, inside, takeovers, entries);
 	/* A mix in which one of these never happens tests less than it says */
-	if (!attaches || !refusals || !revoked || !inside || !takeovers)
+	if (!attaches || !refusals || !revoked || !inside || !takeovers || !entries)
 		wrong("something never happened", attaches, refusals);
 	shim_coverage();
 	printf("ok 1 threads\n");

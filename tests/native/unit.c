@@ -10,6 +10,8 @@
 #include <linux/refcount.h>
 #include <shim.h>
 
+#include "pfn_revoke.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -223,6 +225,8 @@ static void after(void)
 	EXPECT_EQ(shim_allocated(), allocated);
 	EXPECT_EQ(shim_warnings(), warnings_expected);
 	EXPECT_EQ(shim_sleeping(), 0);
+	EXPECT_EQ(shim_pid_references(), 0);
+	shim_tracing = false;
 	shim_coverage();
 }
 
@@ -345,6 +349,33 @@ static void range_found_when_it_goes(void)
 	EXPECT_EQ(last, ULONG_MAX);
 }
 
+static void other_goes_first(void)
+{
+	shim_before_cmpxchg = NULL;
+	begin(&vanish);
+	end(&vanish);
+}
+
+static void unregister_overtaken(void)
+{
+	struct pfn_range *late = pfn_range_register(PFN(300), PFN(300), "late");
+	unsigned long last;
+	u64 gen;
+
+	memset(&vanish, 0, sizeof(vanish));
+	vanish.act = act_vanish;
+	vanish.range = pfn_range_register(PFN(200), PFN(200), "vanish");
+	gen = pfn_pin_begin();
+	shim_before_cmpxchg = other_goes_first;
+	pfn_range_unregister(late);
+	EXPECT_TRUE(!shim_before_cmpxchg);
+	EXPECT_EQ(pfn_range_extent(PFN(200), gen, &last), -EAGAIN);
+	EXPECT_EQ(pfn_range_extent(PFN(300), gen, &last), -EAGAIN);
+	/* Between the two: the other one has gone since */
+	EXPECT_EQ(pfn_range_extent(PFN(200), gen + 1, &last), -EAGAIN);
+	EXPECT_EQ(pfn_range_extent(PFN(200), pfn_pin_begin(), &last), 0);
+}
+
 static void extent(void)
 {
 	u64 gen = pfn_pin_begin();
@@ -360,10 +391,8 @@ static void extent(void)
 	EXPECT_EQ(pfn_range_extent(PFN(100), gen, &last), 0);
 	EXPECT_EQ(last, ULONG_MAX);
 
+	/* One that comes changes nothing, one that goes does */
 	second = pfn_range_register(PFN(200), PFN(200), "second");
-	EXPECT_EQ(pfn_range_extent(PFN(100), gen, &last), -EAGAIN);
-	EXPECT_EQ(pfn_range_extent(PFN(0), gen, &last), 1);
-	gen = pfn_pin_begin();
 	EXPECT_EQ(pfn_range_extent(PFN(100), gen, &last), 0);
 	EXPECT_EQ(last, PFN(199));
 	pfn_range_unregister(second);
@@ -1034,6 +1063,118 @@ static void stuck_impatient(void)
 	detach(&late);
 }
 
+/* Telling who holds what */
+
+static struct pfn_revoke_cursor cursor;
+static struct pfn_revoke_entry entry;
+
+static bool told_range(unsigned long first, unsigned long last, const char *state, unsigned long pins)
+{
+	return pfn_revoke_next(&cursor, &entry) && !entry.is_pin && entry.first == PFN(first) &&
+	       entry.last == PFN(last) && !strcmp(entry.state, state) && entry.pins == pins;
+}
+
+static bool told_run(unsigned long first, unsigned long last, const char *state, const char *name)
+{
+	return pfn_revoke_next(&cursor, &entry) && entry.is_pin && entry.first == PFN(first) &&
+	       entry.last == PFN(last) && !strcmp(entry.state, state) && !strcmp(entry.consumer, name);
+}
+
+static void told(void)
+{
+	struct pfn_range *second = pfn_range_register(PFN(200), PFN(209), "second");
+	struct consumer a = {}, b = {}, c = {};
+
+	attached(&b, 40, 49);
+	attached(&a, 30, 39);
+	EXPECT_EQ(attach(&a, 30, 31), 0);
+	EXPECT_EQ(attach(&a, 205, 205), 0);
+	attached(&c, 60, 60);
+	EXPECT_EQ(revoke_pages(49, 60), 0);
+
+	memset(&cursor, 0, sizeof(cursor));
+	EXPECT_TRUE(told_range(0, 99, "part", 4));
+	EXPECT_TRUE(!strcmp(entry.provider, "provider"));
+	EXPECT_TRUE(told_run(30, 39, "attached", "unit"));
+	EXPECT_EQ(entry.pid, 42);
+	EXPECT_TRUE(!strcmp(entry.comm, "unit"));
+	EXPECT_TRUE(told_run(30, 31, "attached", "unit"));
+	shim_pid_dies(42, true);
+	EXPECT_TRUE(told_run(40, 49, "revoked", "unit"));
+	EXPECT_EQ(entry.pid, 0);
+	shim_pid_dies(42, false);
+	EXPECT_TRUE(told_run(60, 60, "revoked", "unit"));
+	EXPECT_TRUE(told_range(200, 209, "open", 1));
+	EXPECT_TRUE(told_run(205, 205, "attached", "unit"));
+	EXPECT_TRUE(!pfn_revoke_next(&cursor, &entry));
+	/* And from the beginning */
+	EXPECT_TRUE(told_range(0, 99, "part", 4));
+	pfn_revoke_end_walk(&cursor);
+	pfn_revoke_end_walk(&cursor);
+	detach(&b);
+	detach(&c);
+	EXPECT_TRUE(told_range(0, 99, "part", 2));
+
+	EXPECT_EQ(revoke_pages(0, 99), 0);
+	/* What became another thing meanwhile is told as what it is now */
+	EXPECT_TRUE(told_run(30, 39, "revoked", "unit"));
+	detach(&a);
+	EXPECT_TRUE(told_range(200, 209, "open", 0));
+	EXPECT_TRUE(!pfn_revoke_next(&cursor, &entry));
+	EXPECT_TRUE(told_range(0, 99, "closed", 0));
+	pfn_range_unregister(second);
+	EXPECT_TRUE(!pfn_revoke_next(&cursor, &entry));
+}
+
+static void told_in_callback(void)
+{
+	struct consumer c = { .on_start = hold }, d = { .on_finish = detach_inside_and_hold };
+	struct actor a = { .act = act_revoke, .first = 0, .last = 9 };
+
+	attached(&c, 0, 0);
+	attached(&d, 1, 1);
+	begin(&a);
+	ASSERT_TRUE(wait_for(&c.held, 1));
+	memset(&cursor, 0, sizeof(cursor));
+	EXPECT_TRUE(told_range(0, 99, "revoking", 2));
+	EXPECT_TRUE(told_run(0, 0, "revoking", "unit"));
+	set(&c.let_go, 1);
+	ASSERT_TRUE(wait_for(&d.held, 1));
+	/* Its ops may be gone, and with them the name */
+	EXPECT_TRUE(told_run(1, 1, "revoking", ""));
+	EXPECT_TRUE(told_run(0, 0, "revoked", "unit"));
+	EXPECT_TRUE(!pfn_revoke_next(&cursor, &entry));
+	set(&d.let_go, 1);
+	end(&a);
+	detach(&c);
+	EXPECT_TRUE(told_range(0, 99, "part", 0));
+	pfn_revoke_end_walk(&cursor);
+}
+
+static void traced(void)
+{
+	struct consumer c = {}, d = { .on_start = detach_inside }, e = {};
+	unsigned int attaches = shim_traced("pfn_pin_attach"), detaches = shim_traced("pfn_pin_detach");
+	unsigned int starts = shim_traced("pfn_pin_start"), finishes = shim_traced("pfn_pin_finish");
+	unsigned int begins = shim_traced("pfn_revoke_begin"), ends = shim_traced("pfn_revoke_end");
+
+	shim_tracing = true;
+	attached(&c, 0, 0);
+	EXPECT_EQ(attach(&c, 5, 5), 0);
+	attached(&d, 1, 1);
+	attached(&e, 50, 50);
+	EXPECT_EQ(revoke_pages(0, 9), 0);
+	detach(&c);
+	detach(&e);
+	shim_tracing = false;
+	EXPECT_EQ(shim_traced("pfn_pin_attach"), attaches + 4);
+	EXPECT_EQ(shim_traced("pfn_pin_detach"), detaches + 4);
+	EXPECT_EQ(shim_traced("pfn_pin_start"), starts + 2);
+	EXPECT_EQ(shim_traced("pfn_pin_finish"), finishes + 1);
+	EXPECT_EQ(shim_traced("pfn_revoke_begin"), begins + 1);
+	EXPECT_EQ(shim_traced("pfn_revoke_end"), ends + 1);
+}
+
 #define TEST(name) { #name, name, 0 }
 static const struct tap_test tests[] = {
 	TEST(register_refusals),
@@ -1042,6 +1183,7 @@ static const struct tap_test tests[] = {
 	TEST(unregister_revokes),
 	TEST(unregister_from_callback),
 	TEST(range_found_when_it_goes),
+	TEST(unregister_overtaken),
 	TEST(extent),
 	TEST(attach_refusals),
 	TEST(attach_without_memory),
@@ -1074,6 +1216,9 @@ static const struct tap_test tests[] = {
 	TEST(stuck_beside_one_that_moves),
 	TEST(stuck_and_detached),
 	TEST(stuck_impatient),
+	TEST(told),
+	TEST(told_in_callback),
+	TEST(traced),
 	{ NULL, NULL, 0 },
 };
 

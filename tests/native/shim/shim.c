@@ -59,6 +59,64 @@ void shim_set_task(pid_t pid, const char *comm)
 	snprintf(task.comm, sizeof(task.comm), "%s", comm);
 }
 
+/* Processes: none is ever forgotten, so that a late look finds it */
+
+struct pid {
+	bool dead;
+	int references;
+};
+
+static struct pid pids[512];
+
+struct pid *shim_pid(pid_t nr)
+{
+	if (nr < 0 || nr >= 512)
+		shim_die("the shim has no process %d", nr);
+	return &pids[nr];
+}
+
+struct pid *shim_get_pid(struct pid *pid)
+{
+	__atomic_add_fetch(&pid->references, 1, __ATOMIC_RELAXED);
+	return pid;
+}
+
+void shim_put_pid(struct pid *pid)
+{
+	if (__atomic_sub_fetch(&pid->references, 1, __ATOMIC_RELAXED) < 0)
+		shim_die("put_pid() once too often");
+}
+
+/* Only with a reference, as it could be freed */
+pid_t shim_pid_nr(struct pid *pid)
+{
+	if (__atomic_load_n(&pid->references, __ATOMIC_RELAXED) <= 0)
+		shim_die("a pid without a reference");
+	return pid - pids;
+}
+
+bool shim_pid_alive(struct pid *pid)
+{
+	if (!task.rcu_readers)
+		shim_die("pid_task() by nobody that RCU knows");
+	return !__atomic_load_n(&pid->dead, __ATOMIC_RELAXED);
+}
+
+void shim_pid_dies(pid_t nr, bool dead)
+{
+	__atomic_store_n(&shim_pid(nr)->dead, dead, __ATOMIC_RELAXED);
+}
+
+long shim_pid_references(void)
+{
+	long sum = 0;
+	int i;
+
+	for (i = 0; i < 512; i++)
+		sum += __atomic_load_n(&pids[i].references, __ATOMIC_RELAXED);
+	return sum;
+}
+
 /* Locks */
 
 void shim_spin_init(spinlock_t *lock)
@@ -373,6 +431,13 @@ void shim_refcount_inc(refcount_t *ref)
 }
 
 void (*shim_before_inc_not_zero)(void);
+void (*shim_before_cmpxchg)(void);
+
+void shim_cmpxchg_begins(void)
+{
+	if (shim_before_cmpxchg)
+		shim_before_cmpxchg();
+}
 
 bool shim_refcount_inc_not_zero(refcount_t *ref)
 {
@@ -692,6 +757,8 @@ void shim_log_clear(void)
 }
 
 /* Tracepoints */
+
+bool shim_tracing;
 
 static struct {
 	const char *name;

@@ -49,6 +49,16 @@ struct task_struct {
 };
 
 struct task_struct *shim_current(void);
+
+/* Processes by number; those who have a reference to one are counted */
+struct pid;
+struct pid *shim_pid(pid_t nr);
+struct pid *shim_get_pid(struct pid *pid);
+void shim_put_pid(struct pid *pid);
+pid_t shim_pid_nr(struct pid *pid);
+bool shim_pid_alive(struct pid *pid);
+void shim_pid_dies(pid_t nr, bool dead);
+long shim_pid_references(void);
 void shim_set_task(pid_t pid, const char *comm);
 
 /* Locks */
@@ -127,6 +137,8 @@ wait_queue_head_t *shim_var_queue(const void *var);
 extern void (*shim_before_wake_up)(void);
 /* Between finding an object and taking a reference */
 extern void (*shim_before_inc_not_zero)(void);
+/* Between the read and the exchange */
+extern void (*shim_before_cmpxchg)(void);
 /* Tasks that sleep in a wait_event() now */
 unsigned int shim_sleeping(void);
 
@@ -172,7 +184,8 @@ static inline void shim_coverage(void)
 static inline void shim_coverage(void) {}
 #endif
 
-/* Counts of tracepoints hit */
+/* Tracepoints: whether they are on, and how often each was hit */
+extern bool shim_tracing;
 void shim_trace(const char *name);
 unsigned int shim_traced(const char *name);
 

@@ -8,7 +8,7 @@
 #define ATOMIC_INIT(i) { (i) }
 #define ATOMIC64_INIT(i) { (i) }
 
-typedef struct { long long counter; } atomic64_t;
+typedef struct { s64 counter; } atomic64_t;
 
 /* Fully ordered, as in the kernel */
 #define shim_inc_return(v) (__atomic_add_fetch(&(v)->counter, 1, __ATOMIC_SEQ_CST))
@@ -26,5 +26,14 @@ typedef struct { long long counter; } atomic64_t;
 #define atomic64_set(v, i) atomic_set(v, i)
 #define atomic64_inc(v) ((void)shim_inc_return(v))
 #define atomic64_inc_return(v) shim_inc_return(v)
+#define atomic64_try_cmpxchg(v, old, new) shim_try_cmpxchg(v, old, new)
+
+void shim_cmpxchg_begins(void);
+static inline bool shim_try_cmpxchg(atomic64_t *v, s64 *old, s64 new)
+{
+	shim_cmpxchg_begins();
+	return __atomic_compare_exchange_n(&v->counter, old, new, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
 
 #endif

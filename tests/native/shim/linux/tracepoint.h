@@ -11,12 +11,15 @@
 #define DEFINE_EVENT(class, name, proto, args)				\
 static inline void trace_##name(proto)					\
 {									\
-	shim_trace(#name);						\
+	if (shim_tracing)						\
+		shim_trace(#name);					\
 }									\
 static inline bool trace_##name##_enabled(void)				\
 {									\
-	return true;							\
+	return shim_tracing;						\
 }
-#define TRACE_EVENT(name, proto, args, tstruct, assign, print) DEFINE_EVENT(, name, proto, args)
+#define PARAMS(...) __VA_ARGS__
+#define TRACE_EVENT(name, proto, args, tstruct, assign, print)		\
+	DEFINE_EVENT(, name, PARAMS(proto), PARAMS(args))
 
 #endif
