@@ -25,8 +25,10 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/utsname.h>
@@ -36,6 +38,7 @@
 #define MAP_LEN		(MR_LEN + 2 * PAGE)
 #define CHUNK		((size_t)4096)
 #define FAILURES_WANTED	1000
+#define EVENT_MR_REVOKED 21	/* libibverbs does not know it, and passes it on */
 
 /* Seen by all three. */
 struct story {
@@ -44,7 +47,7 @@ struct story {
 
 	/* the region, and A's end of the connection */
 	uint64_t addr;
-	uint32_t rkey;
+	uint32_t rkey, lkey;
 	volatile uint32_t a_qpn, b_qpn, psn;
 	int a_to_b[2];			/* they reconnect through this */
 
@@ -57,6 +60,7 @@ struct story {
 	volatile int other_status;	/* of a failure that was another one */
 	volatile int a_status;		/* of A's own request afterwards */
 	volatile bool a_sigbus;
+	volatile uint32_t a_event;	/* lkey of the region that A is told of */
 	volatile long a_pinned[3];	/* before, with, after */
 	volatile bool key_given_again;
 };
@@ -95,13 +99,25 @@ static bool reconnect_b(struct rdma *r, struct rdma_qp *q, int fd)
 }
 
 /*
- * A. Obeys the narrator: 'f' the bytes that B wrote are seen by the CPU, 'l'
- * use the region locally, 't' touch the mapping, 'k' is the key reserved, 'd'
- * deregister and end. In between it serves B's wish to reconnect.
+ * A. Obeys the narrator: 'f' the bytes that B wrote are seen by the CPU, 'e' is
+ * there an event, 'l' use the region locally, 't' touch the mapping, 'k' is the
+ * key reserved, 'd' deregister and end. In between it serves B's wish to reconnect.
  */
 static void a_looks(unsigned char *area)
 {
 	EXPECT_EQ(mem_differs(area, 16 * CHUNK, 4711), 0);
+}
+
+static void a_is_told(struct rdma *r)
+{
+	struct pollfd p = { .fd = r->ctx->async_fd, .events = POLLIN };
+	struct ibv_async_event e;
+
+	while (poll(&p, 1, 0) > 0 && !ibv_get_async_event(r->ctx, &e)) {
+		if ((int)e.event_type == EVENT_MR_REVOKED)
+			st->a_event = (uint32_t)e.element.port_num;
+		ibv_ack_async_event(&e);
+	}
 }
 
 static void a_uses_region(struct rdma *r, struct ibv_mr *mr)
@@ -171,6 +187,7 @@ static int process_a(int fd, void *arg)
 	st->a_pinned[1] = account_pinned(getpid());
 	st->addr = (uintptr_t)mr->addr;
 	st->rkey = mr->rkey;
+	st->lkey = mr->lkey;
 	st->a_qpn = q.qp->qp_num;
 	ASSERT_TRUE(worker_tell(fd, 'r'));
 
@@ -191,6 +208,9 @@ static int process_a(int fd, void *arg)
 		switch (what) {
 		case 'f':
 			a_looks(map + PAGE);
+			break;
+		case 'e':
+			a_is_told(&r);
 			break;
 		case 'l':
 			a_uses_region(&r, mr);
@@ -337,6 +357,25 @@ static void ask_a(struct worker *a, char what)
 	ASSERT_TRUE(worker_hear(a->fd, 'o', 20));
 }
 
+/* What the tool says of the provider. True if it names the process. */
+static bool show_holders(pid_t pid)
+{
+	char cmd[64], line[256];
+	bool named = false;
+	FILE *f;
+
+	snprintf(cmd, sizeof(cmd), "revpin holders %s 2>&1", st->provider.bdf);
+	f = popen(cmd, "r");
+	if (!f)
+		return false;
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		tell("3 holders", "%s", line);
+		named |= atoi(line) == pid;
+	}
+	return pclose(f) == 0 && named;
+}
+
 static void wait_for_writes(uint64_t n, struct worker *b)
 {
 	double end = clock_now() + 20 * clock_scale();
@@ -377,6 +416,8 @@ static void set_the_scene(struct worker *a, struct worker *b)
 	wait_for_writes(100, b);
 	tell("3 B", "keeps writing: %llu WRITEs of %zu bytes so far",
 	     (unsigned long long)st->writes, CHUNK);
+	tell("3 revpin", "revpin holders %s", st->provider.bdf);
+	EXPECT_TRUE(show_holders(a->pid));
 	tell("3 sysfs", "echo %s > /sys/bus/pci/drivers/%s/unbind",
 	     st->provider.bdf, st->provider.driver);
 }
@@ -410,6 +451,10 @@ static void story(void)
 	EXPECT_EQ(st->first_status, IBV_WC_REM_ACCESS_ERR);
 	tell("4 B", "the completion behind the last success: %s, at %.3f",
 	     rdma_status(st->first_status), st->first_time);
+	ask_a(&a, 'e');
+	EXPECT_EQ(st->a_event, st->lkey);
+	tell("4 A", "was told by an asynchronous event: the MR with lkey %#x is revoked",
+	     st->a_event);
 	ask_a(&a, 'l');
 	EXPECT_EQ(st->a_status, IBV_WC_LOC_PROT_ERR);
 	tell("4 A", "on a second QP, READ into the region: %s",
