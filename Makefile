@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
 
-.PHONY: help args deps kernel kernel-debug image userspace install demo check check-native models \
+.PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native models \
 	lint shell series series-check clean
 
 help:
@@ -53,6 +53,9 @@ shell: deps
 
 series: args
 	@scripts/series mail build/series
+
+check-long: deps
+	@scripts/check --long
 
 series-check: deps
 	@scripts/series check

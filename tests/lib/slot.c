@@ -123,8 +123,14 @@ int slot_init(const struct provider *p)
 	if (monitor < 0)
 		monitor = open_monitor();
 	err = monitor < 0 ? monitor : -EIO;
-	/* The line echoed until it was raw, and the monitor minds its own words. */
-	for (i = 0; err == -EIO && i < 10; i++) {
+	/*
+	 * The line echoed until it was raw, so the monitor has heard the
+	 * beginning of its own words and waits for the rest. 0xff is nothing
+	 * that JSON knows: it starts anew.
+	 */
+	for (i = 0; (err == -EIO || err == -ETIMEDOUT) && i < 5; i++) {
+		if (write(monitor, "\xff\n", 2) < 0)
+			return -errno;
 		drain();
 		err = command("\n{\"execute\":\"qmp_capabilities\"}\n", true);
 	}
