@@ -294,10 +294,13 @@ static void tool_unbinds(void)
 static void tool_watches(void)
 {
 	struct user u;
-	char *out;
+	char cmd[128], *out;
 	FILE *f;
 
-	f = popen(TOOL " watch --json --interval 5 --for 4 >/tmp/watched", "r");
+	/* longer than the unbind takes */
+	snprintf(cmd, sizeof(cmd), TOOL " watch --json --interval 5 --for %d >/tmp/watched",
+		 (int)(3 + 2 * clock_scale()));
+	f = popen(cmd, "r");
 	ASSERT_TRUE(f);
 	clock_sleep_ms(1000);
 	user_open(&u);

@@ -346,9 +346,10 @@ struct mapper {
 	struct stage *stage;
 	void *bar;
 	volatile bool closed;
-	unsigned int maps;
+	volatile unsigned int maps;
 	bool left_mapped;
-	int err, unmap_err;
+	volatile int err;
+	int unmap_err;
 };
 
 static void *mapping(void *arg)
@@ -380,7 +381,7 @@ static void *mapping(void *arg)
 
 static void closed_while_mapping(void)
 {
-	unsigned int round, rounds = clock_fewer(12), maps = 0, left = 0;
+	unsigned int i, round, rounds = clock_fewer(12), maps = 0, left = 0;
 	struct mapper m;
 	struct stage *s;
 	pthread_t t;
@@ -391,6 +392,9 @@ static void closed_while_mapping(void)
 		mem_fill(the_x.bar, BAR_LEN, round);
 		m = (struct mapper){ .stage = s, .bar = the_x.bar };
 		ASSERT_EQ(pthread_create(&t, NULL, mapping, &m), 0);
+		/* it has begun, and is somewhere in the middle */
+		for (i = 0; i < 10000 && !m.maps && !m.err; i++)
+			usleep(500);
 		usleep(5000 + round * 700);
 		/* nothing else may come to be at that address */
 		EXPECT_TRUE(mmap(the_x.bar, the_x.bar_len, PROT_NONE,
