@@ -93,10 +93,11 @@
  * In-kernel accesses cannot give pages back on demand, or copy with the CPU, so
  * they do not ask for P2PDMA memory when they pin, and are refused where a run
  * is. A copy through the page tables of the process itself pins nothing, and is
- * not refused while no domain has made it a run. A domain without an IOMMU tells user space physical addresses, which
- * nobody can take back: refused as well. Dirty tracking leaves the runs out,
- * since their page tables can go under its feet: iova_rwsem, which it holds, is
- * not for the callback. The memory of a device is not migrated.
+ * not refused while no domain has made it a run. A domain without an IOMMU
+ * tells user space physical addresses, which nobody can take back: refused as
+ * well. Dirty tracking leaves the runs out, since their page tables can go under
+ * its feet: iova_rwsem, which it holds, is not for the callback. The memory of a
+ * device is not migrated.
  *
  * VM_PFNMAP memory is not taken by iommufd at all, and dma-bufs are revoked by
  * their exporter (iopt_revoke_notify()).
