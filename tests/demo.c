@@ -25,7 +25,6 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +37,6 @@
 #define MAP_LEN		(MR_LEN + 2 * PAGE)
 #define CHUNK		((size_t)4096)
 #define FAILURES_WANTED	1000
-#define EVENT_MR_REVOKED 21	/* libibverbs does not know it, and passes it on */
 
 /* Seen by all three. */
 struct story {
@@ -106,18 +104,6 @@ static bool reconnect_b(struct rdma *r, struct rdma_qp *q, int fd)
 static void a_looks(unsigned char *area)
 {
 	EXPECT_EQ(mem_differs(area, 16 * CHUNK, 4711), 0);
-}
-
-static void a_is_told(struct rdma *r)
-{
-	struct pollfd p = { .fd = r->ctx->async_fd, .events = POLLIN };
-	struct ibv_async_event e;
-
-	while (poll(&p, 1, 0) > 0 && !ibv_get_async_event(r->ctx, &e)) {
-		if ((int)e.event_type == EVENT_MR_REVOKED)
-			st->a_event = (uint32_t)e.element.port_num;
-		ibv_ack_async_event(&e);
-	}
 }
 
 static void a_uses_region(struct rdma *r, struct ibv_mr *mr)
@@ -210,7 +196,7 @@ static int process_a(int fd, void *arg)
 			a_looks(map + PAGE);
 			break;
 		case 'e':
-			a_is_told(&r);
+			st->a_event = rdma_told_revoked(&r);
 			break;
 		case 'l':
 			a_uses_region(&r, mr);

@@ -4,10 +4,13 @@
 #include "tap.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <rdma/ib_user_verbs.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#define EVENT_MR_REVOKED 21	/* libibverbs does not know it, and passes it on */
 
 int rdma_open(struct rdma *r)
 {
@@ -73,6 +76,19 @@ int rdma_close(struct rdma *r)
 	ibv_close_device(r->ctx);
 	memset(r, 0, sizeof(*r));
 	return -err;
+}
+
+uint32_t rdma_told_revoked(struct rdma *r)
+{
+	struct pollfd p = { .fd = r->ctx->async_fd, .events = POLLIN };
+	struct ibv_async_event e;
+
+	while (poll(&p, 1, 0) > 0 && !ibv_get_async_event(r->ctx, &e)) {
+		ibv_ack_async_event(&e);
+		if ((int)e.event_type == EVENT_MR_REVOKED)
+			return (uint32_t)e.element.port_num;
+	}
+	return 0;
 }
 
 static int new_cq(struct rdma *r, struct rdma_qp *q)
@@ -170,6 +186,13 @@ uint32_t rdma_new_psn(void)
 int rdma_qp_connect(struct rdma *r, struct rdma_qp *q, uint32_t dest_qpn,
 		    uint32_t psn)
 {
+	return rdma_qp_connect_to(r, q, &r->gid, dest_qpn, psn);
+}
+
+int rdma_qp_connect_to(struct rdma *r, struct rdma_qp *q,
+		       const union ibv_gid *gid, uint32_t dest_qpn,
+		       uint32_t psn)
+{
 	bool rc = q->qp->qp_type == IBV_QPT_RC;
 	struct ibv_qp_attr attr = { .qp_state = IBV_QPS_RESET };
 	int mask, err;
@@ -200,7 +223,7 @@ int rdma_qp_connect(struct rdma *r, struct rdma_qp *q, uint32_t dest_qpn,
 			.is_global = 1,
 			.port_num = 1,
 			.grh = {
-				.dgid = r->gid,
+				.dgid = *gid,
 				.sgid_index = RDMA_GID_INDEX,
 				.hop_limit = 1,
 			},

@@ -26,6 +26,11 @@ struct rdma {
 int rdma_open(struct rdma *r);
 /* Expects that nothing is left open in it. */
 int rdma_close(struct rdma *r);
+/*
+ * The next MR that an asynchronous event says is revoked: its lkey, or 0 when
+ * there is none now. Other events (GIDs of the netdev) are passed over.
+ */
+uint32_t rdma_told_revoked(struct rdma *r);
 
 /* One end of a connection, with a CQ of its own. */
 struct rdma_qp {
@@ -45,6 +50,10 @@ void rdma_qp_destroy(struct rdma_qp *q);
  */
 int rdma_qp_connect(struct rdma *r, struct rdma_qp *q, uint32_t dest_qpn,
 		    uint32_t psn);
+/* The same with a QP of another machine. */
+int rdma_qp_connect_to(struct rdma *r, struct rdma_qp *q,
+		       const union ibv_gid *gid, uint32_t dest_qpn,
+		       uint32_t psn);
 /* Higher than every one before, by more than a connection uses. */
 uint32_t rdma_new_psn(void);
 
