@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
 
-.PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native models \
+.PHONY: help args deps kernel kernel-debug image userspace install demo demo-two check check-long check-native models \
 	lint shell series series-check clean
 
 help:
@@ -35,6 +35,9 @@ install: args
 
 demo: deps
 	@scripts/demo
+
+demo-two: deps
+	@scripts/demo two
 
 check: deps
 	@scripts/check $(BOOT)
