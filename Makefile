@@ -5,6 +5,7 @@ MAKEFLAGS += --no-print-directory
 export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
 
 .PHONY: help args deps kernel kernel-debug image userspace install demo demo-two check check-long check-native models \
+.PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native check-mutations stress models \
 	lint shell series series-check clean
 
 help:
@@ -47,6 +48,12 @@ models: deps
 
 check-native: deps
 	@scripts/check-native
+
+check-mutations: deps
+	@scripts/check-mutations
+
+stress: deps
+	@MINUTES="$(MINUTES)" SEED="$(SEED)" ROUND="$(ROUND)" KERNEL="$(KERNEL)" HOTPLUG="$(HOTPLUG)" scripts/stress
 
 lint: args
 	@tests/host/lint

@@ -28,7 +28,8 @@ double clock_scale(void)
 
 	if (scale == 0) {
 		scale = 1;
-		if (!uname(&u) && strstr(u.release, "debug"))
+		if (!uname(&u) && (strstr(u.release, "-debug") ||
+				  strstr(u.release, "-kcsan")))
 			scale = 6;
 	}
 	return scale;

@@ -7,7 +7,8 @@ double clock_now(void);
 void clock_sleep_ms(unsigned int ms);
 /*
  * How many times longer things may take on this kernel than on the plain one:
- * the debug kernel (KASAN, lockdep, emulated CPU) says so in its release.
+ * the debug kernel (KASAN, lockdep, emulated CPU) and the one that looks for data
+ * races say so in their release.
  */
 double clock_scale(void);
 /*

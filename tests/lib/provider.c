@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -68,31 +69,40 @@ static int wait_until_settled(struct provider *p)
 	return -ETIMEDOUT;
 }
 
-int provider_find(struct provider *p)
+int provider_find_nth(struct provider *p, unsigned int n)
 {
-	struct dirent *d;
+	struct dirent **list;
 	char path[300];
-	int err = -ENODEV;
-	DIR *dir;
+	int i, nr, err = -ENODEV;
 
 	memset(p, 0, sizeof(*p));
 	strcpy(p->driver, "nvme");
-	dir = opendir(PCI);
-	if (!dir)
+	nr = scandir(PCI, &list, NULL, alphasort);
+	if (nr < 0)
 		return -errno;
-	while ((d = readdir(dir))) {
-		snprintf(path, sizeof(path), PCI "/%s/p2pmem/size", d->d_name);
-		if (d->d_name[0] == '.' || sysfs_read_ull(path, &p->size))
-			continue;
-		snprintf(p->bdf, sizeof(p->bdf), "%.31s", d->d_name);
-		err = wait_until_settled(p);
-		break;
+	for (i = 0; i < nr; i++) {
+		snprintf(path, sizeof(path), PCI "/%s/p2pmem/size",
+			 list[i]->d_name);
+		if (err == -ENODEV && list[i]->d_name[0] != '.' &&
+		    !sysfs_read_ull(path, &p->size) && n-- == 0) {
+			snprintf(p->bdf, sizeof(p->bdf), "%.31s",
+				 list[i]->d_name);
+			err = wait_until_settled(p);
+		}
+		free(list[i]);
 	}
-	closedir(dir);
+	free(list);
+	if (err && err != -ENODEV)
+		tap_note("%s: available does not settle: %s", p->bdf, strerror(-err));
+	return err;
+}
+
+int provider_find(struct provider *p)
+{
+	int err = provider_find_nth(p, 0);
+
 	if (err == -ENODEV)
 		tap_note("no PCI device publishes p2pmem: is there an nvme device with cmb_size_mb, and its driver bound?");
-	else if (err)
-		tap_note("%s: available does not settle: %s", p->bdf, strerror(-err));
 	return err;
 }
 

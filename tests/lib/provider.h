@@ -20,6 +20,8 @@ struct provider {
 
 /* Finds it and waits until the driver has settled. 0 or -errno, with a note. */
 int provider_find(struct provider *p);
+/* The n-th of them (from 0), in the order of addresses. */
+int provider_find_nth(struct provider *p, unsigned int n);
 /* 0 or -errno; -ENOENT while no driver is bound. */
 int provider_available(const struct provider *p, unsigned long long *val);
 bool provider_bound(const struct provider *p);
