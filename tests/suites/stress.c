@@ -144,9 +144,12 @@ static bool set_up(void)
 	for (i = 0; i < STRESS_PROVIDERS; i++) {
 		if (!find_provider(i))
 			return false;
-		if (access("/dev/ttyS2", F_OK) == 0 && slot_of < 0 &&
-		    !slot_init(&stress_provider[i]))
+		/* behind a port: it sits in a slot */
+		if (strncmp(stress_provider[i].bdf, "0000:00:", 8)) {
+			if (slot_init(&stress_provider[i]))
+				return false;
 			slot_of = i;
+		}
 	}
 	stress_nr_providers = STRESS_PROVIDERS;
 	return true;
