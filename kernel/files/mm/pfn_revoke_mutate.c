@@ -20,20 +20,33 @@
  * mmap_gap		kernfs waits before it maps, until switched off
  * attach_gap		ib_umem waits between pin and attach, until switched off
  * remove_gap		nvme waits between revoke and shutdown, until switched off
+ * gup_hold		GUP-fast waits between a PTE of P2PDMA memory and the
+ *			reference, with interrupts off, until switched off
+ * gup_hold_open	it does so with interrupts on and outside RCU: as if nothing
+ *			waited for walkers
+ * ipi_skip		TLB flushes of user memory leave out CPUs with such a walker, as
+ *			on machines that flush without IPI
  *
- * What waits to be switched off waits 30 seconds at most.
+ * What waits to be switched off waits 30 seconds at most, a walker 10.
  */
 #define pr_fmt(fmt) "pfn_revoke: " fmt
 
+#include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/export.h>
+#include <linux/irqflags.h>
 #include <linux/jiffies.h>
 #include <linux/moduleparam.h>
 #include <linux/pfn_revoke_mutate.h>
 #include <linux/printk.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 #include <linux/wait.h>
+#ifdef CONFIG_X86
+#include <asm/tlbflush.h>
+#endif
 
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX "pfn_revoke."
@@ -56,6 +69,9 @@ static const char * const names[PFN_REVOKE_NR_MUTATIONS] = {
 	[PFN_REVOKE_MMAP_GAP]		= "mmap_gap",
 	[PFN_REVOKE_ATTACH_GAP]		= "attach_gap",
 	[PFN_REVOKE_REMOVE_GAP]		= "remove_gap",
+	[PFN_REVOKE_GUP_HOLD]		= "gup_hold",
+	[PFN_REVOKE_GUP_HOLD_OPEN]	= "gup_hold_open",
+	[PFN_REVOKE_IPI_SKIP]		= "ipi_skip",
 };
 
 unsigned long pfn_revoke_mutations;
@@ -72,6 +88,57 @@ void pfn_revoke_pause(enum pfn_revoke_mutation mutation)
 	wait_event_timeout(pause_wq, !pfn_revoke_mutated(mutation), 30 * HZ);
 }
 EXPORT_SYMBOL_GPL(pfn_revoke_pause);
+
+static struct cpumask held_cpus;
+
+/* What a flush by broadcast instruction would have done to this CPU by now */
+static void flush_what_was_skipped(void)
+{
+#ifdef CONFIG_X86
+	__flush_tlb_all();
+#endif
+}
+
+/*
+ * Called by GUP-fast between reading the PTE and taking the reference.
+ * Interrupts are off, so time is counted in turns.
+ */
+void pfn_revoke_hold_walker(void)
+{
+	bool open = pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD_OPEN);
+	int i;
+
+	if (!pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD))
+		return;
+	pr_info("gup_hold: a walker is held\n");
+	if (open) {
+		/* pte_offset_map() has taken it */
+		rcu_read_unlock();
+		local_irq_enable();
+		for (i = 0; i < 10000 && pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD); i++)
+			msleep(1);
+		local_irq_disable();
+		rcu_read_lock();
+		return;
+	}
+
+	cpumask_set_cpu(smp_processor_id(), &held_cpus);
+	for (i = 0; i < 100000 && pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD); i++)
+		udelay(100);
+	cpumask_clear_cpu(smp_processor_id(), &held_cpus);
+	if (pfn_revoke_mutated(PFN_REVOKE_IPI_SKIP))
+		flush_what_was_skipped();
+}
+
+/* The CPUs that a flush has to interrupt */
+const struct cpumask *pfn_revoke_flushed(const struct cpumask *cpumask,
+					 struct cpumask *buf)
+{
+	if (!pfn_revoke_mutated(PFN_REVOKE_IPI_SKIP))
+		return cpumask;
+	cpumask_andnot(buf, cpumask, &held_cpus);
+	return buf;
+}
 
 static int mutate_set(const char *val, const struct kernel_param *kp)
 {

@@ -8,6 +8,7 @@
 
 #include <linux/bits.h>
 #include <linux/compiler.h>
+#include <linux/cpumask_types.h>
 #include <linux/types.h>
 
 enum pfn_revoke_mutation {
@@ -29,6 +30,9 @@ enum pfn_revoke_mutation {
 	PFN_REVOKE_MMAP_GAP,
 	PFN_REVOKE_ATTACH_GAP,
 	PFN_REVOKE_REMOVE_GAP,
+	PFN_REVOKE_GUP_HOLD,
+	PFN_REVOKE_GUP_HOLD_OPEN,
+	PFN_REVOKE_IPI_SKIP,
 	PFN_REVOKE_NR_MUTATIONS
 };
 
@@ -40,5 +44,8 @@ static inline bool pfn_revoke_mutated(enum pfn_revoke_mutation mutation)
 }
 
 void pfn_revoke_pause(enum pfn_revoke_mutation mutation);
+void pfn_revoke_hold_walker(void);
+const struct cpumask *pfn_revoke_flushed(const struct cpumask *cpumask,
+					 struct cpumask *buf);
 
 #endif /* _LINUX_PFN_REVOKE_MUTATE_H */
