@@ -169,6 +169,11 @@ static int open_group(const char *bus, const char *name_on_bus)
 	return fd < 0 ? -errno : fd;
 }
 
+int vfio_group_open(const char *bdf)
+{
+	return open_group(PCI, bdf);
+}
+
 static int region(const struct vfio_dev *d, unsigned int index,
 		  struct vfio_region_info *info)
 {

@@ -68,6 +68,8 @@ void vfio_detach_mdev(struct vfio_dev *d);
 void vfio_detach(struct vfio_dev *d);
 
 bool vfio_is_busy(enum vfio_kind kind, int err);
+/* The group's file alone: the fd, or -errno. */
+int vfio_group_open(const char *bdf);
 
 /* 0 or -errno. */
 int vfio_map(const struct vfio_space *s, const void *at, uint64_t iova,

@@ -165,7 +165,7 @@ static void test_start(void *priv)
 
 	atomic_inc(&c->starts);
 	mutex_lock(&c->lock);
-	c->dead = true;
+	WRITE_ONCE(c->dead, true);
 	mutex_unlock(&c->lock);
 	if (test_misbehave(c, c->flags & 0xffff))
 		test_consumer_put(c);
@@ -276,9 +276,7 @@ static int test_consumer_call(struct test_file *f, unsigned int cmd,
 		complete_all(&c->let_go);
 		break;
 	}
-	mutex_lock(&c->lock);
-	arg->dead = c->dead;
-	mutex_unlock(&c->lock);
+	arg->dead = READ_ONCE(c->dead);
 	arg->starts = atomic_read(&c->starts);
 	arg->finishes = atomic_read(&c->finishes);
 	arg->late = atomic_read(&c->late);
@@ -325,16 +323,16 @@ static int test_unprovide(struct test_file *f, struct test_pfn_arg *arg)
 /* Any PFNs, also those of a real provider: its consumers lose them */
 static int test_revoke(struct test_pfn_arg *arg)
 {
+	int err, touched = 0;
 	u64 pfn;
-	int err;
 
 	err = pfn_revoke_range(arg->first, arg->last);
-	arg->touched = 0;
-	if (!err && test_pfns(arg->first, arg->last))
-		for (pfn = arg->first; pfn <= arg->last; pfn++)
-			if (atomic_read(&test_pages[pfn - TEST_PFN_BASE]))
-				arg->touched++;
-	return err;
+	if (err || !test_pfns(arg->first, arg->last))
+		return err;
+	for (pfn = arg->first; pfn <= arg->last; pfn++)
+		if (atomic_read(&test_pages[pfn - TEST_PFN_BASE]))
+			touched++;
+	return touched;
 }
 
 static long test_ioctl(struct file *file, unsigned int cmd, unsigned long data)
@@ -372,10 +370,15 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long data)
 		return -ENOTTY;
 	}
 
-	/* What was made stays made: the file's end takes it away */
-	if (copy_to_user((void __user *)data, &arg, sizeof(arg)) && !err)
-		err = -EFAULT;
-	return err;
+	if (err < 0 || !(_IOC_DIR(cmd) & _IOC_READ))
+		return err;
+	/* A consumer stays, unattached, until the file is closed */
+	if (copy_to_user((void __user *)data, &arg, sizeof(arg))) {
+		if (cmd == TEST_PFN_PROVIDE)
+			test_unprovide(f, &arg);
+		return -EFAULT;
+	}
+	return 0;
 }
 
 static int test_open(struct inode *inode, struct file *file)

@@ -35,12 +35,14 @@
  * @first: first PFN
  * @last: last PFN, inclusive
  * @other: consumer for TEST_PFN_ATTACH_IN
- * @touched: out: pages of a revoked range that somebody may touch
- * @starts: out: of TEST_PFN_LOOK
- * @finishes: out
- * @late: out: callbacks after the end of the detach
- * @ret: out: of what a callback called last, 1 if nothing
- * @dead: out: revoked
+ * @starts: out, as what follows: of TEST_PFN_LOOK
+ * @finishes: how often
+ * @late: callbacks after the end of the detach
+ * @ret: of what a callback called last, 1 if nothing
+ * @dead: revoked
+ * @pad: nothing
+ *
+ * TEST_PFN_REVOKE returns how many of the pages somebody may touch after it.
  */
 struct test_pfn_arg {
 	__u32 id;
@@ -49,22 +51,22 @@ struct test_pfn_arg {
 	__u32 other;
 	__u64 first;
 	__u64 last;
-	__u32 touched;
 	__u32 starts;
 	__u32 finishes;
 	__u32 late;
 	__s32 ret;
 	__u32 dead;
+	__u32 pad;
 };
 
 #define TEST_PFN_PROVIDE	_IOWR('r', 0, struct test_pfn_arg)
-#define TEST_PFN_UNPROVIDE	_IOWR('r', 1, struct test_pfn_arg)
-#define TEST_PFN_REVOKE		_IOWR('r', 2, struct test_pfn_arg)
-#define TEST_PFN_REOPEN		_IOWR('r', 3, struct test_pfn_arg)
+#define TEST_PFN_UNPROVIDE	_IOW('r', 1, struct test_pfn_arg)
+#define TEST_PFN_REVOKE		_IOW('r', 2, struct test_pfn_arg)
+#define TEST_PFN_REOPEN		_IOW('r', 3, struct test_pfn_arg)
 #define TEST_PFN_CONSUMER	_IOWR('r', 4, struct test_pfn_arg)
-#define TEST_PFN_ATTACH		_IOWR('r', 5, struct test_pfn_arg)
-#define TEST_PFN_DETACH		_IOWR('r', 6, struct test_pfn_arg)
-#define TEST_PFN_LET_GO		_IOWR('r', 7, struct test_pfn_arg)
+#define TEST_PFN_ATTACH		_IOW('r', 5, struct test_pfn_arg)
+#define TEST_PFN_DETACH		_IOW('r', 6, struct test_pfn_arg)
+#define TEST_PFN_LET_GO		_IOW('r', 7, struct test_pfn_arg)
 #define TEST_PFN_LOOK		_IOWR('r', 8, struct test_pfn_arg)
 
 #endif /* _LIB_TEST_PFN_REVOKE_UAPI_H */
