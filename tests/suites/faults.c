@@ -8,6 +8,7 @@
 #include "check.h"
 #include "clock.h"
 #include "holders.h"
+#include "hostile.h"
 #include "iommufd.h"
 #include "nth.h"
 #include "scene.h"
@@ -574,6 +575,202 @@ static void p2pmem_mappings(void)
 				    NULL, NTH_TAKES, ENOENT });
 }
 
+/* The notifier itself, with made-up memory. */
+
+struct fake {
+	int fd;
+	uint32_t provider, pin;
+};
+
+static int fake_provide(void *arg)
+{
+	struct fake *f = arg;
+
+	return hostile_provide(f->fd, 100, 199, &f->provider);
+}
+
+static int fake_unprovide(void *arg)
+{
+	struct fake *f = arg;
+
+	return hostile_unprovide(f->fd, f->provider);
+}
+
+static int fake_pin(void *arg)
+{
+	struct fake *f = arg;
+	struct test_pfn_arg how = { 0 };
+	int err = hostile_consumer(f->fd, &how);
+
+	f->pin = how.id;
+	return err;
+}
+
+static int fake_detach(void *arg)
+{
+	struct fake *f = arg;
+
+	return hostile_detach(f->fd, f->pin);
+}
+
+/* Two runs: the second may fail with the first one there. */
+static int fake_attach(void *arg)
+{
+	struct fake *f = arg;
+
+	return hostile_attach(f->fd, f->pin, 0, 150, 0);
+}
+
+static int fake_detach_and_anew(void *arg)
+{
+	int err = fake_detach(arg);
+
+	return err ? err : fake_pin(arg);
+}
+
+static int fake_revoke(void *arg)
+{
+	struct fake *f = arg;
+
+	return hostile_revoke(f->fd, 20, 29);
+}
+
+static int fake_reopen(void *arg)
+{
+	struct fake *f = arg;
+
+	return hostile_reopen(f->fd, 20, 29);
+}
+
+static void notifier(void)
+{
+	struct fake f;
+	uint32_t id;
+
+	f.fd = hostile_open();
+	ASSERT_GE(f.fd, 0);
+	ASSERT_EQ(hostile_provide(f.fd, 0, 99, &id), 0);
+	nth_sweep(&(struct nth_op){ "register", fake_provide, fake_unprovide,
+				    &f, NTH_TAKES, 0 });
+	ASSERT_EQ(fake_provide(&f), 0);
+	nth_sweep(&(struct nth_op){ "unregister", fake_unprovide, fake_provide,
+				    &f, NTH_FREES, 0 });
+	nth_sweep(&(struct nth_op){ "pin", fake_pin, fake_detach, &f,
+				    NTH_TAKES, 0 });
+	ASSERT_EQ(fake_pin(&f), 0);
+	nth_sweep(&(struct nth_op){ "attach", fake_attach, fake_detach_and_anew,
+				    &f, NTH_TAKES, 0 });
+	nth_sweep(&(struct nth_op){ "revoke of a part", fake_revoke, fake_reopen,
+				    &f, NTH_FREES, 0 });
+	ASSERT_EQ(fake_revoke(&f), 0);
+	nth_sweep(&(struct nth_op){ "reopen of a part", fake_reopen, fake_revoke,
+				    &f, NTH_TAKES, 0 });
+	close(f.fd);
+}
+
+/*
+ * The revoke alone, of everything that is attached to the provider's memory.
+ * The provider knows nothing of it: its mappings stay, and can be pinned again
+ * once the memory is open again.
+ */
+#define SPACES 3
+
+struct all {
+	int fd;
+	uint64_t first, last;
+	struct mem mem[2];
+	struct stage *stage[SPACES];
+};
+
+static int all_take(struct all *a)
+{
+	int i, err = 0;
+
+	for (i = 0; i < 2 && !err; i++)
+		err = mr_reg(&a->mem[i]);
+	for (i = 0; i < SPACES && !err; i++)
+		if (a->stage[i])
+			err = stage_map(a->stage[i]);
+	return err;
+}
+
+static int all_give(struct all *a)
+{
+	int i, err = 0;
+
+	for (i = 0; i < 2 && !err; i++)
+		err = mr_dereg(&a->mem[i]);
+	for (i = 0; i < SPACES && !err; i++)
+		if (a->stage[i])
+			err = dma_unmap(a->stage[i]);
+	return err;
+}
+
+static int all_revoke(void *arg)
+{
+	struct all *a = arg;
+
+	return hostile_revoke_pfns(a->fd, a->first, a->last);
+}
+
+static int all_again(void *arg)
+{
+	struct all *a = arg;
+	int err = all_give(a);
+
+	if (!err)
+		err = hostile_reopen_pfns(a->fd, a->first, a->last);
+	return err ? err : all_take(a);
+}
+
+static void revoke_all(void)
+{
+	static const enum vfio_kind kinds[] = {
+		VFIO_KIND_TYPE1, VFIO_KIND_IOMMUFD,
+	};
+	struct scene *s = scene_open_bare(4);
+	struct all a = { 0 };
+	struct holders h;
+	unsigned int i;
+
+	a.fd = hostile_open();
+	ASSERT_GE(a.fd, 0);
+	ASSERT_EQ(holders_read(&h, HOLDERS_PATH, scene_provider.bdf, 0), 0);
+	a.first = h.start / PAGE;
+	a.last = h.end / PAGE;
+	holders_free(&h);
+	a.mem[0] = (struct mem){ .s = s, .at = s->area, .len = s->len,
+				 .access = RDMA_ALL };
+	a.mem[1] = (struct mem){ .s = s, .access = RDMA_ALL };
+	a.mem[1].at = mixed(&a.mem[1].len);
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		stage_use(kinds[i]);
+		a.stage[i] = stage_open_bare(MANY_PARTS);
+	}
+	ASSERT_EQ(all_take(&a), 0);
+	mr_works(&a.mem[0]);
+	nth_sweep(&(struct nth_op){ "revoke", all_revoke, all_again, &a,
+				    NTH_FREES, 0 });
+	if (tap_failed())
+		return;
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		stage_dma_works(a.stage[i], 0);
+	ASSERT_EQ(all_revoke(&a), 0);
+	s->mr = a.mem[0].mr;
+	EXPECT_GE(scene_attack_mr(s, 1), 1);
+	s->mr = NULL;
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		stage_p2p_is_dead(a.stage[i], 0);
+	EXPECT_EQ(all_give(&a), 0);
+	EXPECT_EQ(hostile_reopen_pfns(a.fd, a.first, a.last), 0);
+	munmap(a.mem[1].at, a.mem[1].len);
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		stage_drop(a.stage[i]);
+	stage_use(VFIO_KIND_TYPE1);
+	scene_close(s);
+	close(a.fd);
+}
+
 /*
  * The unbind, with everything attached that there is. It may fail before it has
  * begun (the copy of what was written to sysfs), and then has done nothing.
@@ -700,6 +897,8 @@ static const struct tap_test tests[] = {
 	{ "iommufd_copies", iommufd_copies, 90 },
 	{ "iommufd_tables", iommufd_tables, 90 },
 	{ "iommufd_attach", iommufd_attach, 90 },
+	{ "notifier", notifier, 60 },
+	{ "revoke_all", revoke_all, 90 },
 	{ "unbind_first", unbind_first, 60 },
 	{ "unbind_all", unbind_all, 900 },
 	{ NULL, NULL, 0 },

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A GUP-fast walker that has read the PTE of a P2P page and has not taken its
+ * reference yet, when the mapping goes away. It is held there by a debug switch
+ * (lib/mutate.h), with interrupts off.
+ *
+ * An x86 that flushes its TLBs by IPI waits for such a walker in the unmap. So
+ * that the walker outlives the unmap, as it does where flushes need no IPI
+ * (arm64, INVLPGB), the switch ipi_skip leaves its CPU out.
+ */
+#include "account.h"
+#include "check.h"
+#include "clock.h"
+#include "holders.h"
+#include "mutate.h"
+#include "p2pmem.h"
+#include "scene.h"
+#include "stacks.h"
+#include "tap.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/*
+ * One for the walker, one that may wait for it without being able to do
+ * anything else (an IPI), and one to look on.
+ */
+#define WALKER_CPU	1
+#define NEEDED_CPUS	3
+
+static bool run_as_walker(void)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(WALKER_CPU, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* Also those that are forked: the walker's CPU answers nobody. */
+static bool run_elsewhere(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) ||
+	    CPU_COUNT(&set) < NEEDED_CPUS) {
+		tap_note("%d CPUs are needed: boot with smp=%d", NEEDED_CPUS,
+			 NEEDED_CPUS);
+		return false;
+	}
+	CPU_CLR(WALKER_CPU, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+static bool init(void)
+{
+	int err = mutate_restore();
+
+	if (err)
+		tap_note("the kernel has no debug switches: %s", strerror(-err));
+	return !err && run_elsewhere() && scene_init();
+}
+
+static void after(void)
+{
+	mutate_restore();
+	scene_after();
+}
+
+struct walker {
+	struct scene *s;
+	pthread_t thread;
+	struct ibv_mr *mr;
+	int err;
+	volatile bool on_cpu, placed, back;
+};
+
+static void *walk(void *arg)
+{
+	struct walker *w = arg;
+
+	w->placed = run_as_walker();
+	w->on_cpu = true;
+	errno = 0;
+	w->mr = ibv_reg_mr(w->s->rdma.pd, w->s->area, w->s->len, RDMA_ALL);
+	w->err = errno;
+	w->back = true;
+	return NULL;
+}
+
+static void start_walker(struct walker *w, struct scene *s, const char *how)
+{
+	double end = clock_now() + 10 * clock_scale();
+
+	memset(w, 0, sizeof(*w));
+	w->s = s;
+	ASSERT_EQ(mutate_add(how), 0);
+	ASSERT_EQ(pthread_create(&w->thread, NULL, walk, w), 0);
+	while (!w->on_cpu && clock_now() < end)
+		clock_sleep_ms(1);
+	ASSERT_TRUE(w->placed);
+	clock_sleep_ms((unsigned int)(150 * clock_scale()));
+	EXPECT_TRUE(!w->back);
+}
+
+static void end_walker(struct walker *w)
+{
+	ASSERT_EQ(mutate_restore(), 0);
+	ASSERT_EQ(pthread_join(w->thread, NULL), 0);
+}
+
+/* Has the notifier shut the provider's range, or is it gone already? */
+static bool is_shut(void)
+{
+	struct holders h;
+	bool shut;
+
+	if (holders_read(&h, HOLDERS_PATH, scene_provider.bdf, 0))
+		return false;
+	shut = !h.found || !strcmp(h.state, "closed");
+	holders_free(&h);
+	return shut;
+}
+
+static bool shut_within(double seconds)
+{
+	double end = clock_now() + seconds;
+
+	while (!is_shut() && clock_now() < end)
+		clock_sleep_ms(5);
+	return is_shut();
+}
+
+static void walker_came_away_empty(struct walker *w)
+{
+	EXPECT_TRUE(!w->mr);
+	if (w->mr)
+		ibv_dereg_mr(w->mr);
+	else
+		tap_note("ibv_reg_mr(): %s", strerror(w->err));
+	EXPECT_TRUE(w->mr || w->err == EFAULT || w->err == ENODEV);
+	EXPECT_EQ(account_pinned(getpid()), w->s->pinned + (long)w->s->len / 1024);
+}
+
+/*
+ * The mapping is unmapped and the broadcast is over, and the walker still has
+ * the page of before. The memory map must outlive it, it must not get the page.
+ */
+static void walker_outlives_the_broadcast(void)
+{
+	struct scene *s = scene_open_bare(4);
+	struct walker w;
+	struct unbind u;
+
+	ASSERT_EQ(observer_open(&s->observer), 0);
+	start_walker(&w, s, "gup_hold,ipi_skip");
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	EXPECT_TRUE(shut_within(2 * clock_scale()));
+	EXPECT_TRUE(!w.back);
+	/* what waits for the walker now is a grace period */
+	EXPECT_TRUE(!unbind_wait(&u, 0.5 * clock_scale(), NULL, 0));
+	stack_note(u.pid, "the unbind, with the walker held");
+	EXPECT_TRUE(!w.back);
+	end_walker(&w);
+	walker_came_away_empty(&w);
+	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	scene_aftermath(&u, &s->observer, NULL, NULL, 0);
+	scene_close(s);
+}
+
+/* Without the skipped IPI the flush waits for it: there is no such walker. */
+static void flush_waits_for_the_walker(void)
+{
+	struct scene *s = scene_open_bare(4);
+	struct walker w;
+	struct unbind u;
+
+	start_walker(&w, s, "gup_hold");
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	EXPECT_TRUE(!shut_within(0.5 * clock_scale()));
+	EXPECT_TRUE(!w.back);
+	end_walker(&w);
+	/*
+	 * It came to the page before the unmap was over: it may have got it, and
+	 * then the broadcast, or the attach, took it away.
+	 */
+	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	if (w.mr)
+		EXPECT_EQ(ibv_dereg_mr(w.mr), 0);
+	scene_aftermath(&u, NULL, NULL, NULL, 0);
+	scene_close(s);
+}
+
+/*
+ * The page is unmapped, given back and handed out to another mapping while the
+ * walker is there (ABA): what it finds is not the PTE of before.
+ */
+static void page_is_handed_out_again(void)
+{
+	struct scene *s = scene_open_bare(4);
+	unsigned char *again = NULL, *old = s->map;
+	size_t len = s->map_len;
+	uint64_t was, is = 0;
+	struct walker w;
+	int tries;
+
+	ASSERT_EQ(observer_physical(s->area, &was), 0);
+	start_walker(&w, s, "gup_hold,ipi_skip");
+	ASSERT_EQ(munmap(old, len), 0);
+	s->map = NULL;
+	for (tries = 0; tries < 8 && is != was; tries++) {
+		again = p2pmem_map(&scene_provider, len);
+		ASSERT_TRUE(again);
+		mem_fill(again, len, 4711);
+		ASSERT_EQ(observer_physical(again + PAGE, &is), 0);
+		if (is != was)
+			tap_note("handed out %#llx, the walker has %#llx",
+				 (unsigned long long)is, (unsigned long long)was);
+	}
+	EXPECT_EQ(is, was);
+	EXPECT_TRUE(!w.back);
+	end_walker(&w);
+	EXPECT_TRUE(!w.mr);
+	EXPECT_EQ(w.err, EFAULT);
+	EXPECT_EQ(mem_differs(again, len, 4711), 0);
+	munmap(again, len);
+	observer_close(&s->observer);
+	scene_close(s);
+}
+
+/* Held for a while and nothing happens: the registration works. */
+static void held_and_let_go(void)
+{
+	struct scene *s = scene_open_bare(1);
+	struct walker w;
+
+	start_walker(&w, s, "gup_hold,ipi_skip");
+	end_walker(&w);
+	ASSERT_TRUE(w.mr);
+	EXPECT_EQ(ibv_dereg_mr(w.mr), 0);
+	scene_close(s);
+}
+
+static const struct tap_test tests[] = {
+	{ "held_and_let_go", held_and_let_go, 0 },
+	{ "walker_outlives_the_broadcast", walker_outlives_the_broadcast, 30 },
+	{ "flush_waits_for_the_walker", flush_waits_for_the_walker, 30 },
+	{ "page_is_handed_out_again", page_is_handed_out_again, 0 },
+	{ NULL, NULL, 0 },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct tap_suite suite = {
+		"rdma-gup-hold", tests, init, scene_before, after,
+	};
+
+	return tap_main(argc, argv, &suite);
+}
