@@ -6,6 +6,7 @@ export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
 
 .PHONY: help args deps kernel kernel-debug image userspace install demo demo-two check check-long check-native models \
 .PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native check-mutations stress models \
+.PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-faults check-native models \
 	lint shell series series-check clean
 
 help:
@@ -66,6 +67,9 @@ series: args
 
 check-long: deps
 	@scripts/check --long
+
+check-faults: deps
+	@scripts/check --only long-faults hostile-debug
 
 series-check: deps
 	@scripts/series check

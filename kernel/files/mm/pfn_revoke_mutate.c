@@ -115,7 +115,7 @@ void pfn_revoke_hold_walker(void)
 		/* pte_offset_map() has taken it */
 		rcu_read_unlock();
 		local_irq_enable();
-		for (i = 0; i < 10000 && pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD); i++)
+		for (i = 0; i < 1000 && pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD); i++)
 			msleep(1);
 		local_irq_disable();
 		rcu_read_lock();
