@@ -14,6 +14,7 @@
 #include "stage.h"
 #include "sysfs.h"
 #include "tap.h"
+#include "vfio_event.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -610,7 +612,7 @@ struct race {
 	unsigned char *mem;
 	size_t len;
 	volatile bool unbound, stop;
-	volatile unsigned int mapped, refused, late, attached;
+	volatile unsigned int mapped, refused, late, attached, told;
 	volatile int odd;		/* errno of what should not happen */
 	const char *volatile odd_what;
 };
@@ -706,12 +708,41 @@ static void *attaching(void *arg)
 	return NULL;
 }
 
+/* Who is told changes all the time, and the list is read. */
+static void *listening(void *arg)
+{
+	struct racer *t = arg;
+	struct race *r = t->race;
+	const struct vfio_space *v = &r->stage->space;
+	struct vfio_range list[16];
+	uint32_t count;
+	int fd, err;
+
+	while (!r->stop) {
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		err = fd < 0 ? -errno : vfio_event_fd(v, fd);
+		if (err)
+			odd(r, "event", err);
+		r->told += vfio_event_told(fd) > 0;
+		err = vfio_event_list(v, list, 16, &count);
+		if (err)
+			odd(r, "list", err);
+		usleep(100);
+		r->told += vfio_event_told(fd) > 0;
+		close(fd);
+	}
+	return NULL;
+}
+
 static void threads(void)
 {
-	void *(*const jobs[])(void *) = { mapping, mapping, mapping, attaching };
+	void *(*const jobs[])(void *) = { mapping, mapping, mapping, attaching,
+					  listening };
 	struct racer t[sizeof(jobs) / sizeof(jobs[0])];
 	unsigned int i, round, rounds = clock_fewer(8);
+	struct vfio_range dead;
 	struct stage *s;
+	uint32_t nr_dead;
 	struct unbind u;
 	struct race r;
 
@@ -734,8 +765,8 @@ static void threads(void)
 		r.stop = true;
 		for (i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
 			pthread_join(t[i].id, NULL);
-		tap_note("%u mapped, %u refused, %u attached; the unbind took %.3f s",
-			 r.mapped, r.refused, r.attached, u.seconds);
+		tap_note("%u mapped, %u refused, %u attached, told %u times; the unbind took %.3f s",
+			 r.mapped, r.refused, r.attached, r.told, u.seconds);
 		EXPECT_GE(r.mapped, 1);
 		EXPECT_GE(r.refused, 1);
 		EXPECT_GE(r.attached, 1);
@@ -743,6 +774,10 @@ static void threads(void)
 		if (!EXPECT_EQ(r.odd, 0))
 			tap_note("%s: %s", r.odd_what, strerror(-r.odd));
 		ASSERT_TRUE(u.done);
+		/* what is left is what the stage itself has mapped */
+		EXPECT_EQ(vfio_event_list(&s->space, &dead, 1, &nr_dead), 0);
+		EXPECT_EQ(nr_dead, 1);
+		EXPECT_EQ(dead.first, stage_iova(s, s->p2p[0]));
 		stage_aftermath(s, &u);
 		stage_close(s);
 	}
@@ -905,17 +940,42 @@ static void *joining(void *arg)
 	return NULL;
 }
 
+/*
+ * Told at once of what was mapped before; of what died in mid-map when that map
+ * succeeds, as it failed if it does not.
+ */
+static void told_of_the_sleeper(struct stage *s, struct sleeper *z, int fd)
+{
+	bool more = z->l.p2p_before && !z->err;
+	struct vfio_range dead[2] = { 0 };
+	uint32_t count;
+
+	EXPECT_EQ(vfio_event_told(fd), more ? 1 : 0);
+	EXPECT_EQ(vfio_event_list(&s->space, dead, 2, &count), 0);
+	EXPECT_EQ(count, more ? 2 : 1);
+	EXPECT_EQ(dead[0].first, stage_iova(s, s->p2p[0]));
+	EXPECT_EQ(dead[0].last, dead[0].first + s->p2p_len[0] - 1);
+	if (more) {
+		EXPECT_EQ(dead[1].first, z->iova + z->l.ram * PAGE);
+		EXPECT_EQ(dead[1].last,
+			  dead[1].first + z->l.p2p_before * PAGE - 1);
+	}
+	close(fd);
+}
+
 static void unbind_meanwhile(const struct sleep_layout *l)
 {
 	struct sleeper *z = worker_shared(sizeof(*z));
 	struct stage *s = stage_open(MIXED);
 	bool waits = s->space.kind != VFIO_KIND_COMPAT;
 	struct joiner j = { .stage = s };
+	int event = vfio_event_open();
 	struct worker w;
 	struct unbind u;
 	bool returned;
 
 	ASSERT_TRUE(z);
+	ASSERT_EQ(vfio_event_fd(&s->space, event), 0);
 	sleeper_start(z, &w, s, l);
 	if (l->attach) {
 		ASSERT_EQ(pthread_create(&j.id, NULL, joining, &j), 0);
@@ -930,6 +990,7 @@ static void unbind_meanwhile(const struct sleep_layout *l)
 	if (l->attach && waits)
 		EXPECT_TRUE(!j.done);
 	if (returned) {
+		EXPECT_EQ(vfio_event_told(event), 1);
 		/* what was mapped before is dead although the lock is held */
 		ASSERT_EQ(observer_snapshot(&s->observer), 0);
 		stage_p2p_is_dead(s, 0);
@@ -951,6 +1012,7 @@ static void unbind_meanwhile(const struct sleep_layout *l)
 	if (z->err)
 		EXPECT_TRUE(z->err == -EFAULT || z->err == -ENODEV);
 	ASSERT_TRUE(u.done);
+	told_of_the_sleeper(s, z, event);
 	if (l->p2p_before)
 		stage_dead_range(s, 0, z->iova, l->p2p_before * PAGE);
 	stage_aftermath(s, &u);
@@ -1220,19 +1282,20 @@ static const struct tap_test long_tests[] = {
 	{ NULL, NULL, 0 },
 };
 
-int vfio_main(int argc, char **argv, const char *name, enum vfio_kind kind,
-	      const struct tap_test *common, const struct tap_test *own)
+/* The lists end with NULL. */
+static int run(int argc, char **argv, const char *name, enum vfio_kind kind,
+	       const struct tap_test *const *lists)
 {
-	const struct tap_test *lists[] = { common, own }, *t;
+	const struct tap_test *t;
 	struct tap_test all[MAX_TESTS + 1];
 	const struct tap_suite suite = {
 		name, all, stage_init, stage_before, stage_after,
 	};
-	size_t i, n = 0;
+	size_t n = 0;
 
 	memset(all, 0, sizeof(all));
-	for (i = 0; i < 2; i++) {
-		for (t = lists[i]; t && t->name; t++) {
+	for (; *lists; lists++) {
+		for (t = *lists; t->name; t++) {
 			if (n == MAX_TESTS) {
 				fprintf(stderr, "%s: more than %d tests\n",
 					name, MAX_TESTS);
@@ -1245,10 +1308,19 @@ int vfio_main(int argc, char **argv, const char *name, enum vfio_kind kind,
 	return tap_main(argc, argv, &suite);
 }
 
+int vfio_main(int argc, char **argv, const char *name, enum vfio_kind kind,
+	      const struct tap_test *common, const struct tap_test *own)
+{
+	return run(argc, argv, name, kind,
+		   (const struct tap_test *const[]){ common, own, NULL });
+}
+
 int vfio_cases_main(int argc, char **argv, const char *name, enum vfio_kind kind,
 		    const struct tap_test *own)
 {
-	return vfio_main(argc, argv, name, kind, tests, own);
+	return run(argc, argv, name, kind,
+		   (const struct tap_test *const[]){
+			   tests, vfio_event_tests, own, NULL });
 }
 
 int vfio_long_main(int argc, char **argv, const char *name, enum vfio_kind kind)

@@ -18,6 +18,8 @@ int vfio_refuse_main(int argc, char **argv, const char *name,
 /* Any list. */
 int vfio_main(int argc, char **argv, const char *name, enum vfio_kind kind,
 	      const struct tap_test *common, const struct tap_test *own);
+/* Those of them about being told: vfio_event_cases.c. */
+extern const struct tap_test vfio_event_tests[];
 /*
  * iommufd takes no memory without pages behind it, as vfio-type1/through_sysfs
  * and the suite vfio-bar have it: it never did.

@@ -11,6 +11,7 @@
 #include "stage.h"
 #include "sysfs.h"
 #include "tap.h"
+#include "vfio_event.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -424,6 +425,40 @@ static void closed_while_mapping(void)
 	stage_close(s);
 }
 
+/* The BAR goes when X is closed: the edu device's owner is told, X's is not. */
+static void told(void)
+{
+	int fd = vfio_event_open();
+	struct vfio_range r;
+	struct stage *s;
+	uint32_t count;
+
+	x_open();
+	s = bar_in_edus_space();
+	ASSERT_EQ(vfio_event_known(&s->space), 1);
+	ASSERT_EQ(vfio_event_fd(&s->space, fd), 0);
+	dma_works(s);
+	/* the mapping of the process is not what counts */
+	x_unmap();
+	EXPECT_EQ(vfio_event_told(fd), 0);
+	EXPECT_EQ(vfio_event_list(&s->space, &r, 0, &count), 0);
+	EXPECT_EQ(count, 0);
+	x_close();
+	EXPECT_EQ(vfio_event_told(fd), 1);
+	ASSERT_EQ(vfio_event_list(&s->space, &r, 1, &count), 0);
+	ASSERT_EQ(count, 1);
+	EXPECT_EQ(r.first, BAR_IOVA);
+	EXPECT_EQ(r.last, BAR_IOVA + BAR_LEN - 1);
+	ASSERT_EQ(vfio_unbind(x_bdf), 0);
+	is_out_of_reach(s);
+	bar_unmap(s);
+	EXPECT_EQ(vfio_event_list(&s->space, &r, 0, &count), 0);
+	EXPECT_EQ(count, 0);
+	EXPECT_EQ(vfio_event_told(fd), 0);
+	stage_close(s);
+	close(fd);
+}
+
 static const struct tap_test tests[] = {
 	{ "works_while_open", works_while_open, 0 },
 	{ "closed_and_unbound", closed_and_unbound, 30 },
@@ -434,6 +469,7 @@ static const struct tap_test tests[] = {
 	{ "reset_while_open", reset_while_open, 0 },
 	{ "closed_while_mapping", closed_while_mapping, 60 },
 	{ "sysfs_resource", sysfs_resource, 0 },
+	{ "told", told, 30 },
 	{ NULL, NULL, 0 },
 };
 

@@ -8,9 +8,11 @@
 #include "scene.h"
 #include "stage.h"
 #include "vfio_cases.h"
+#include "vfio_event.h"
 
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static void pfnmap_is_refused(void)
 {
@@ -207,6 +209,49 @@ static void joined_by_a_cdev(void)
 	stage_close(s);
 }
 
+/*
+ * A container that splits, unmapped in the middle: the parts of one run are
+ * told together, as the ranges that they are now. The IOAS behind it is the same
+ * whichever way it is asked.
+ */
+static void told_of_split_parts(void)
+{
+	struct stage *s = stage_open_v1(P2P_ALONE);
+	struct vfio_space same = s->space;
+	int fd = vfio_event_open();
+	struct vfio_range r[2];
+	struct unbind u;
+	uint32_t count;
+	uint64_t done;
+
+	ASSERT_EQ(vfio_event_fd(&s->space, fd), 0);
+	EXPECT_EQ(vfio_unmap(&s->space, STAGE_IOVA + PAGE, PAGE, &done), 0);
+	EXPECT_EQ(done, PAGE);
+	EXPECT_EQ(vfio_event_told(fd), 0);
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	EXPECT_EQ(u.err, 0);
+	EXPECT_EQ(vfio_event_told(fd), 1);
+	same.kind = VFIO_KIND_IOMMUFD;
+	ASSERT_EQ(iommufd_compat_ioas(s->space.fd, &same.ioas), 0);
+	for (int i = 0; i < 2; i++) {
+		memset(r, 0, sizeof(r));
+		ASSERT_EQ(vfio_event_list(i ? &same : &s->space, r, 2, &count), 0);
+		EXPECT_EQ(count, 2);
+		EXPECT_EQ(r[0].first, STAGE_IOVA);
+		EXPECT_EQ(r[0].last, STAGE_IOVA + PAGE - 1);
+		EXPECT_EQ(r[1].first, STAGE_IOVA + 2 * PAGE);
+		EXPECT_EQ(r[1].last, STAGE_IOVA + s->len - 1);
+	}
+	EXPECT_EQ(vfio_unmap(&s->space, STAGE_IOVA, s->len, &done), 0);
+	EXPECT_EQ(done, s->len - PAGE);
+	s->mapped = false;
+	EXPECT_EQ(vfio_event_list(&s->space, r, 0, &count), 0);
+	EXPECT_EQ(count, 0);
+	stage_aftermath(s, &u);
+	stage_close(s);
+	close(fd);
+}
+
 static const struct tap_test own[] = {
 	{ "pfnmap_is_refused", pfnmap_is_refused, 0 },
 	{ "lower_part_unmapped", lower_part_unmapped, 40 },
@@ -218,6 +263,7 @@ static const struct tap_test own[] = {
 	{ "crumbs", crumbs, 0 },
 	{ "split_and_attached", split_and_attached, 40 },
 	{ "joined_by_a_cdev", joined_by_a_cdev, 40 },
+	{ "told_of_split_parts", told_of_split_parts, 40 },
 	{ NULL, NULL, 0 },
 };
 

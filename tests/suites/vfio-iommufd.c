@@ -15,6 +15,7 @@
 #include "stage.h"
 #include "sysfs.h"
 #include "vfio_cases.h"
+#include "vfio_event.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -831,6 +832,126 @@ static void more_threads(void)
 	}
 }
 
+/* Being told. */
+
+static int listen_to(struct stage *s)
+{
+	int fd = vfio_event_open();
+
+	ASSERT_EQ(vfio_event_fd(&s->space, fd), 0);
+	return fd;
+}
+
+static void dead_are(struct stage *s, uint32_t n, struct vfio_range *list)
+{
+	uint32_t count = ~0u;
+
+	ASSERT_EQ(vfio_event_list(&s->space, list, n, &count), 0);
+	ASSERT_EQ(count, n);
+}
+
+static void is_range(const struct vfio_range *r, uint64_t iova, size_t len)
+{
+	EXPECT_EQ(r->first, iova);
+	EXPECT_EQ(r->last, iova + len - 1);
+}
+
+/*
+ * Copies share their pages: each IOAS is told once, whether it has one copy, or
+ * three, or parts, and one without a device has it in its list only.
+ */
+static void told_of_copies(void)
+{
+	struct stage *s = stage_open(MIXED);
+	struct stage *b = stage_open_near(BARE, s);
+	int fd = listen_to(s), fd_b = listen_to(b), fd_idle = vfio_event_open();
+	struct vfio_space idle = b->space;
+	struct vfio_range r[3];
+	struct unbind u;
+	uint32_t count;
+
+	ASSERT_EQ(iommufd_ioas(s->space.fd, &idle.ioas), 0);
+	ASSERT_EQ(vfio_event_fd(&idle, fd_idle), 0);
+	ASSERT_EQ(iommufd_copy(s->space.fd, idle.ioas, OTHER_IOVA,
+			       s->space.ioas, STAGE_IOVA, s->len), 0);
+	ASSERT_EQ(copy(s, OTHER_IOVA, s, s->p2p[0], s->p2p_len[0]), 0);
+	ASSERT_EQ(copy(s, OTHER_IOVA + 0x100000, s, s->p2p[0] + PAGE, PAGE), 0);
+	/* over the border, and then within: both parts touch */
+	ASSERT_EQ(copy(b, OTHER_IOVA, s, s->ram[0] + PAGE, 2 * PAGE), 0);
+	ASSERT_EQ(copy(b, OTHER_IOVA + 2 * PAGE, s, s->p2p[0] + 2 * PAGE,
+		       2 * PAGE), 0);
+	EXPECT_EQ(vfio_event_told(fd) + vfio_event_told(fd_b), 0);
+
+	u = gone(s);
+	EXPECT_EQ(vfio_event_told(fd), 1);
+	EXPECT_EQ(vfio_event_told(fd_b), 1);
+	EXPECT_EQ(vfio_event_told(fd_idle), 0);
+	dead_are(s, 3, r);
+	is_range(&r[0], stage_iova(s, s->p2p[0]), s->p2p_len[0]);
+	is_range(&r[1], OTHER_IOVA, s->p2p_len[0]);
+	is_range(&r[2], OTHER_IOVA + 0x100000, PAGE);
+	dead_are(b, 1, r);
+	is_range(&r[0], OTHER_IOVA + PAGE, 3 * PAGE);
+	ASSERT_EQ(vfio_event_list(&idle, r, 1, &count), 0);
+	EXPECT_EQ(count, 1);
+	is_range(&r[0], OTHER_IOVA + s->ram_len[0], s->p2p_len[0]);
+
+	/* each forgets what it unmaps */
+	unmap(s, OTHER_IOVA, s->p2p_len[0]);
+	dead_are(s, 2, r);
+	unmap(s, OTHER_IOVA + 0x100000, PAGE);
+	dead_are(s, 1, r);
+	unmap(b, OTHER_IOVA, 2 * PAGE);
+	dead_are(b, 1, r);
+	is_range(&r[0], OTHER_IOVA + 2 * PAGE, 2 * PAGE);
+	unmap(b, OTHER_IOVA + 2 * PAGE, 2 * PAGE);
+	dead_are(b, 0, NULL);
+	/* a copy of the hole is one, and no news */
+	ASSERT_EQ(copy(b, OTHER_IOVA, s, s->p2p[0], s->p2p_len[0]), 0);
+	dead_are(b, 1, r);
+	is_range(&r[0], OTHER_IOVA, s->p2p_len[0]);
+	unmap(b, OTHER_IOVA, s->p2p_len[0]);
+	EXPECT_EQ(vfio_event_told(fd) + vfio_event_told(fd_b), 0);
+	EXPECT_EQ(iommufd_destroy(s->space.fd, idle.ioas), 0);
+
+	stage_aftermath(s, &u);
+	dead_are(s, 0, NULL);
+	unmapped_before(b, s);
+	stage_close(b);
+	stage_close(s);
+	close(fd);
+	close(fd_b);
+	close(fd_idle);
+}
+
+/* Two page tables of one IOAS, and a device that gets its first one later. */
+static void told_once_for_two_tables(void)
+{
+	struct stage *s = stage_open(MIXED);
+	int fd = listen_to(s);
+	struct vfio_range r;
+	struct unbind u;
+	uint32_t hwpt;
+
+	stage_add_edu(s, 1);
+	hwpt = new_hwpt(s, 1);
+	ASSERT_EQ(attach(s, 1, hwpt), 0);
+	u = gone(s);
+	EXPECT_EQ(vfio_event_told(fd), 1);
+	dead_are(s, 1, &r);
+	is_range(&r, stage_iova(s, s->p2p[0]), s->p2p_len[0]);
+	ASSERT_EQ(attach(s, 1, s->space.ioas), 0);
+	EXPECT_EQ(iommufd_destroy(s->space.fd, hwpt), 0);
+	hwpt = new_hwpt(s, 1);
+	EXPECT_EQ(iommufd_destroy(s->space.fd, hwpt), 0);
+	EXPECT_EQ(vfio_event_told(fd), 0);
+	dead_are(s, 1, &r);
+	stage_remove_edu(s, 1);
+	stage_aftermath(s, &u);
+	stage_close(s);
+	close(fd);
+}
+
 static const struct tap_test own[] = {
 	{ "pfnmap_is_refused", pfnmap_is_refused, 0 },
 	{ "copy_in_use", copy_in_use, 40 },
@@ -854,6 +975,8 @@ static const struct tap_test own[] = {
 	{ "attach_sleeps_behind_p2p", attach_sleeps_behind_p2p, 40 },
 	{ "attach_sleeps_between_p2p", attach_sleeps_between_p2p, 40 },
 	{ "more_threads", more_threads, 90 },
+	{ "told_of_copies", told_of_copies, 40 },
+	{ "told_once_for_two_tables", told_once_for_two_tables, 40 },
 	{ NULL, NULL, 0 },
 };
 
