@@ -44,6 +44,7 @@ int main(void)
 	n += add("provider", provider_units);
 	n += add("rdma", rdma_units);
 	n += add("holders", holders_units);
+	n += add("vfio", vfio_units);
 	printf("1..%d\n", n);
 	CU_set_test_complete_handler(complete);
 	CU_run_all_tests();

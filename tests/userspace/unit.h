@@ -9,7 +9,8 @@ struct unit {
 	void (*run)(void);
 };
 
-extern const struct unit provider_units[], rdma_units[], holders_units[];
+extern const struct unit provider_units[], rdma_units[], holders_units[],
+	vfio_units[];
 
 #define EQ(a, b)	CU_ASSERT_EQUAL((long long)(a), (long long)(b))
 #define STR(a, b)	CU_ASSERT_STRING_EQUAL(a, b)

@@ -46,4 +46,25 @@ void rp_mr_unlock(void);
 /* Marks the region with that key as revoked; NULL when it is not ours. */
 struct revpin_mr *rp_mr_mark(struct ibv_context *ctx, uint32_t lkey);
 
+/* An address space of VFIO: a container, or an IOAS of /dev/iommu. */
+struct rp_space {
+	enum revpin_source source;
+	int fd;
+	uint32_t ioas;
+};
+
+/* Addresses that devices cannot reach any more. */
+struct rp_range {
+	uint64_t first, last;
+};
+
+/* More ranges than this are not believed. */
+#define REVPIN_RANGES_MAX	((uint32_t)1 << 24)
+
+/* -1 takes the eventfd away. */
+int rp_space_set(const struct rp_space *space, int eventfd);
+/* *list is NULL when there are none, or to be freed. */
+int rp_space_list(const struct rp_space *space, struct rp_range **list,
+		  size_t *n);
+
 #endif

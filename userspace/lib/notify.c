@@ -3,10 +3,16 @@
  * Being told of revokes.
  *
  * One epoll descriptor stands for all sources, so that a program has one thing
- * to poll whatever its sources are. Today there is one kind: the asynchronous
- * events of a verbs context. A second kind adds a function like
- * revpin_notify_add_verbs(), a member of enum revpin_source and accessors;
+ * to poll whatever its sources are: the asynchronous events of a verbs context,
+ * and the eventfd of an address space of VFIO. A further kind adds a function
+ * like revpin_notify_add_verbs(), a member of enum revpin_source and accessors;
  * nothing that exists has to change for it.
+ *
+ * An address space has no queue. When its eventfd was signalled all ranges that
+ * are dead are told, those that were told before and are still mapped as well:
+ * one that was unmapped, mapped again and has died again looks no different, and
+ * must not be missed. While ranges are left to be told, the eventfd is kept
+ * readable by ourselves.
  *
  * There is no thread in here: callbacks run in revpin_notify_dispatch().
  */
@@ -17,6 +23,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 struct revpin_event {
@@ -24,12 +31,20 @@ struct revpin_event {
 	struct ibv_context *ctx;
 	struct revpin_mr *mr;
 	uint32_t lkey;
+	struct rp_space space;
+	struct rp_range range;
 };
 
 struct source {
 	struct source *next;
-	struct ibv_context *ctx;
+	struct ibv_context *ctx;	/* or NULL */
 	int flags;			/* of the descriptor, before */
+
+	struct rp_space space;
+	int eventfd;
+	struct rp_range *list;		/* what is dead, told up to @told */
+	size_t n, told;
+	bool kept;			/* readable by ourselves: counts for one */
 };
 
 struct revpin_notify {
@@ -120,12 +135,115 @@ int revpin_notify_del_verbs(struct revpin_notify *notify,
 	return err;
 }
 
+static struct source **find_space(struct revpin_notify *notify,
+				  const struct rp_space *space)
+{
+	struct source **p = &notify->sources;
+
+	while (*p && ((*p)->ctx || (*p)->space.source != space->source ||
+		      (*p)->space.fd != space->fd ||
+		      (*p)->space.ioas != space->ioas))
+		p = &(*p)->next;
+	return p;
+}
+
+static int add_space(struct revpin_notify *notify, const struct rp_space *space)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct source *s;
+	int err;
+
+	/* or it might be the number of what is opened below */
+	if (fcntl(space->fd, F_GETFD) < 0)
+		return -errno;
+	if (*find_space(notify, space))
+		return -EEXIST;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->space = *space;
+	/* once set it is not told of what was dead before: look at that first */
+	s->eventfd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->eventfd < 0) {
+		err = -errno;
+		goto err_free;
+	}
+	ev.data.ptr = s;
+	if (epoll_ctl(notify->epoll, EPOLL_CTL_ADD, s->eventfd, &ev)) {
+		err = -errno;
+		goto err_close;
+	}
+	err = rp_space_set(space, s->eventfd);
+	if (err)
+		goto err_close;
+	s->next = notify->sources;
+	notify->sources = s;
+	return 0;
+err_close:
+	close(s->eventfd);
+err_free:
+	free(s);
+	return err;
+}
+
+static int del_space(struct revpin_notify *notify, const struct rp_space *space)
+{
+	struct source **p = find_space(notify, space), *s = *p;
+	int err;
+
+	if (!s)
+		return -ENOENT;
+	err = rp_space_set(&s->space, -1);
+	*p = s->next;
+	/*
+	 * A space that has not let go of it keeps it alive: it must not stay in
+	 * the epoll set.
+	 */
+	epoll_ctl(notify->epoll, EPOLL_CTL_DEL, s->eventfd, NULL);
+	close(s->eventfd);
+	free(s->list);
+	free(s);
+	return err;
+}
+
+int revpin_notify_add_vfio(struct revpin_notify *notify, int container)
+{
+	return add_space(notify, &(struct rp_space){
+				 REVPIN_SOURCE_VFIO, container, 0 });
+}
+
+int revpin_notify_del_vfio(struct revpin_notify *notify, int container)
+{
+	return del_space(notify, &(struct rp_space){
+				 REVPIN_SOURCE_VFIO, container, 0 });
+}
+
+int revpin_notify_add_iommufd(struct revpin_notify *notify, int iommufd,
+			      uint32_t ioas)
+{
+	return add_space(notify, &(struct rp_space){
+				 REVPIN_SOURCE_IOMMUFD, iommufd, ioas });
+}
+
+int revpin_notify_del_iommufd(struct revpin_notify *notify, int iommufd,
+			      uint32_t ioas)
+{
+	return del_space(notify, &(struct rp_space){
+				 REVPIN_SOURCE_IOMMUFD, iommufd, ioas });
+}
+
 void revpin_notify_close(struct revpin_notify *notify)
 {
+	struct source *s;
+
 	if (!notify)
 		return;
-	while (notify->sources)
-		revpin_notify_del_verbs(notify, notify->sources->ctx);
+	while ((s = notify->sources)) {
+		if (s->ctx)
+			revpin_notify_del_verbs(notify, s->ctx);
+		else
+			del_space(notify, &s->space);
+	}
 	close(notify->epoll);
 	free(notify);
 }
@@ -163,6 +281,8 @@ static int decode(struct revpin_notify *notify, struct ibv_context *ctx,
 	e->ctx = ctx;
 	e->lkey = (uint32_t)async->element.port_num;
 	e->mr = rp_mr_mark(ctx, e->lkey);
+	e->space = (struct rp_space){ .fd = -1 };
+	e->range = (struct rp_range){ 1, 0 };
 	*event = e;
 	return 1;
 }
@@ -180,8 +300,8 @@ int revpin_notify_feed(struct revpin_notify *notify, struct ibv_context *ctx,
 }
 
 /* The next revoke of one context: 1, 0 or -errno. */
-static int read_source(struct revpin_notify *notify, struct source *s,
-		       const struct revpin_event **event)
+static int read_verbs(struct revpin_notify *notify, struct source *s,
+		      const struct revpin_event **event)
 {
 	struct ibv_async_event async;
 	int got, fails, err;
@@ -206,6 +326,71 @@ static int read_source(struct revpin_notify *notify, struct source *s,
 		if (got)
 			return 1;
 	}
+}
+
+/* Gets the list if there is a reason to: 1, 0 or -errno. */
+static int look(struct source *s)
+{
+	eventfd_t count;
+	int err;
+
+	if (eventfd_read(s->eventfd, &count))
+		return errno == EAGAIN ? 0 : -errno;
+	err = rp_space_list(&s->space, &s->list, &s->n);
+	if (err) {
+		/* the reason is still there */
+		eventfd_write(s->eventfd, count);
+		return err;
+	}
+	s->told = 0;
+	s->kept = s->n > 1;
+	if (s->kept)
+		eventfd_write(s->eventfd, 1);
+	return 1;
+}
+
+static void forget_list(struct source *s)
+{
+	eventfd_t count;
+
+	free(s->list);
+	s->list = NULL;
+	s->n = 0;
+	if (!s->kept)
+		return;
+	s->kept = false;
+	/* what came meanwhile is a reason to look again */
+	if (!eventfd_read(s->eventfd, &count) && count > 1)
+		eventfd_write(s->eventfd, count - 1);
+}
+
+static int read_space(struct revpin_notify *notify, struct source *s,
+		      const struct revpin_event **event)
+{
+	int got;
+
+	while (!s->n) {
+		got = look(s);
+		if (got <= 0)
+			return got;
+	}
+	notify->event = (struct revpin_event){
+		.source = s->space.source,
+		.space = s->space,
+		.range = s->list[s->told++],
+	};
+	*event = &notify->event;
+	if (s->told == s->n)
+		forget_list(s);
+	return 1;
+}
+
+static int read_source(struct revpin_notify *notify, struct source *s,
+		       const struct revpin_event **event)
+{
+	if (s->ctx)
+		return read_verbs(notify, s, event);
+	return read_space(notify, s, event);
 }
 
 int revpin_notify_read(struct revpin_notify *notify,
@@ -262,4 +447,24 @@ struct ibv_context *revpin_event_context(const struct revpin_event *event)
 uint32_t revpin_event_lkey(const struct revpin_event *event)
 {
 	return event->lkey;
+}
+
+int revpin_event_fd(const struct revpin_event *event)
+{
+	return event->space.fd;
+}
+
+uint32_t revpin_event_ioas(const struct revpin_event *event)
+{
+	return event->space.ioas;
+}
+
+uint64_t revpin_event_iova(const struct revpin_event *event)
+{
+	return event->range.first;
+}
+
+uint64_t revpin_event_bytes(const struct revpin_event *event)
+{
+	return event->range.last - event->range.first + 1;
 }

@@ -92,6 +92,8 @@ int revpin_mr_revoked(const struct revpin_mr *mr);
 
 enum revpin_source {
 	REVPIN_SOURCE_VERBS = 1,
+	REVPIN_SOURCE_VFIO,
+	REVPIN_SOURCE_IOMMUFD,
 	/* Others may follow: ignore events of a source that is not known. */
 };
 
@@ -110,6 +112,13 @@ int revpin_notify_add_verbs(struct revpin_notify *notify,
 			    struct ibv_context *ctx);
 int revpin_notify_del_verbs(struct revpin_notify *notify,
 			    struct ibv_context *ctx);
+/* A VFIO container, or a /dev/iommu in its place. */
+int revpin_notify_add_vfio(struct revpin_notify *notify, int container);
+int revpin_notify_del_vfio(struct revpin_notify *notify, int container);
+int revpin_notify_add_iommufd(struct revpin_notify *notify, int iommufd,
+			      uint32_t ioas);
+int revpin_notify_del_iommufd(struct revpin_notify *notify, int iommufd,
+			      uint32_t ioas);
 void revpin_notify_callback(struct revpin_notify *notify, revpin_event_fn fn,
 			    void *arg);
 /* Events of verbs that are no revokes; without this they are dropped. */
@@ -130,6 +139,11 @@ int revpin_event_source(const struct revpin_event *event);
 struct revpin_mr *revpin_event_mr(const struct revpin_event *event);
 struct ibv_context *revpin_event_context(const struct revpin_event *event);
 uint32_t revpin_event_lkey(const struct revpin_event *event);
+/* Of VFIO: which space, and which addresses in it are dead. */
+int revpin_event_fd(const struct revpin_event *event);
+uint32_t revpin_event_ioas(const struct revpin_event *event);
+uint64_t revpin_event_iova(const struct revpin_event *event);
+uint64_t revpin_event_bytes(const struct revpin_event *event);
 
 /* Who holds what: a reading of /proc/pfn_revoke. */
 
