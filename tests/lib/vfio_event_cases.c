@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <revpin.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -316,6 +317,63 @@ static void event_closed(void)
 	close(fd);
 }
 
+/* The same through librevpin, beside the ordinary memory and after it. */
+static int library_adds(struct revpin_notify *n, const struct vfio_space *v)
+{
+	if (v->kind == VFIO_KIND_IOMMUFD)
+		return revpin_notify_add_iommufd(n, v->fd, v->ioas);
+	return revpin_notify_add_vfio(n, v->fd);
+}
+
+static int library_removes(struct revpin_notify *n, const struct vfio_space *v)
+{
+	if (v->kind == VFIO_KIND_IOMMUFD)
+		return revpin_notify_del_iommufd(n, v->fd, v->ioas);
+	return revpin_notify_del_vfio(n, v->fd);
+}
+
+static void library_tells(struct revpin_notify *n, struct stage *s, int i)
+{
+	struct pollfd p = { .fd = revpin_notify_fd(n), .events = POLLIN };
+	const struct revpin_event *e = NULL;
+
+	EXPECT_EQ(poll(&p, 1, 0), 1);
+	ASSERT_EQ(revpin_notify_read(n, &e), 1);
+	EXPECT_EQ(revpin_event_source(e), s->space.kind == VFIO_KIND_IOMMUFD ?
+		  REVPIN_SOURCE_IOMMUFD : REVPIN_SOURCE_VFIO);
+	EXPECT_EQ(revpin_event_fd(e), s->space.fd);
+	EXPECT_EQ(revpin_event_ioas(e), s->space.ioas);
+	EXPECT_EQ(revpin_event_iova(e), stage_iova(s, s->p2p[i]));
+	EXPECT_EQ(revpin_event_bytes(e), s->p2p_len[i]);
+}
+
+static void library_is_told(void)
+{
+	struct stage *s = stage_open(MANY_PARTS);
+	const struct revpin_event *e;
+	struct revpin_notify *n;
+	struct unbind u;
+	int i;
+
+	ASSERT_EQ(revpin_notify_open(&n), 0);
+	ASSERT_EQ(library_adds(n, &s->space), 0);
+	EXPECT_EQ(library_adds(n, &s->space), -EEXIST);
+	EXPECT_EQ(revpin_notify_read(n, &e), 0);
+	unbind(&u);
+	for (i = 0; i < 2; i++)
+		library_tells(n, s, i);
+	EXPECT_EQ(revpin_notify_read(n, &e), 0);
+	EXPECT_EQ(library_removes(n, &s->space), 0);
+	/* who comes later is told of what is dead already */
+	ASSERT_EQ(library_adds(n, &s->space), 0);
+	for (i = 0; i < 2; i++)
+		library_tells(n, s, i);
+	stage_aftermath(s, &u);
+	EXPECT_EQ(revpin_notify_read(n, &e), 0);
+	revpin_notify_close(n);
+	stage_close(s);
+}
+
 static void event_bad_input(void)
 {
 	const struct vfio_request small = { .short_by = 1 }, flags = { .flags = 2 };
@@ -369,5 +427,6 @@ const struct tap_test vfio_event_tests[] = {
 	{ "taken_away", taken_away, 60 },
 	{ "event_closed", event_closed, 40 },
 	{ "event_bad_input", event_bad_input, 40 },
+	{ "library_is_told", library_is_told, 40 },
 	{ NULL, NULL, 0 },
 };
