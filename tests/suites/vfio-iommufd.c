@@ -906,8 +906,11 @@ static void told_of_copies(void)
 	is_range(&r[0], OTHER_IOVA + 2 * PAGE, 2 * PAGE);
 	unmap(b, OTHER_IOVA + 2 * PAGE, 2 * PAGE);
 	dead_are(b, 0, NULL);
-	/* a copy of the hole is one, and no news */
+	EXPECT_EQ(vfio_event_told(fd) + vfio_event_told(fd_b), 0);
+	/* a copy of the hole is one, and news to whom it is added */
 	ASSERT_EQ(copy(b, OTHER_IOVA, s, s->p2p[0], s->p2p_len[0]), 0);
+	EXPECT_EQ(vfio_event_told(fd), 0);
+	EXPECT_EQ(vfio_event_told(fd_b), 1);
 	dead_are(b, 1, r);
 	is_range(&r[0], OTHER_IOVA, s->p2p_len[0]);
 	unmap(b, OTHER_IOVA, s->p2p_len[0]);
