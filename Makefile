@@ -8,6 +8,8 @@ export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
 .PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native check-mutations stress models \
 .PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-faults check-native models \
 	lint shell series series-check clean
+.PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native \
+	check-selftests models lint shell series series-check clean
 
 help:
 	@scripts/help
@@ -55,6 +57,8 @@ check-mutations: deps
 
 stress: deps
 	@MINUTES="$(MINUTES)" SEED="$(SEED)" ROUND="$(ROUND)" KERNEL="$(KERNEL)" HOTPLUG="$(HOTPLUG)" scripts/stress
+check-selftests: deps
+	@scripts/check-selftests
 
 lint: args
 	@tests/host/lint
