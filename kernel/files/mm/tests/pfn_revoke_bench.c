@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What PFN-range revocation costs by itself, as KUnit cases that print
+ *
+ *	BENCH <row> <size> <least> <median>
+ *
+ * in ticks of the time stamp counter. They are instructions under an emulator
+ * that counts them (QEMU -icount) on one CPU. The provider declares PFNs that no
+ * machine has: the notifier never touches memory.
+ */
+#include <kunit/test.h>
+#include <linux/hrtimer.h>
+#include <linux/interval_tree.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/mmu_notifier.h>
+#include <linux/module.h>
+#include <linux/pfn_revoke.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/vmalloc.h>
+#include <linux/vmstat.h>
+#include <asm/tsc.h>
+
+/* Page @n of the provider; beyond the physical addresses of any machine */
+#define PFN(n)		((ULONG_MAX >> 1) + 1 + (n))
+#define PAGES		(1UL << 20)
+
+#define ROUNDS		15
+#define TIMES		100
+#define MAX_PINS	100000
+
+struct bench {
+	struct pfn_range *range;
+	struct pfn_range *other;	/* behind the first one */
+	struct pfn_pin **pins;
+	u64 cost[ROUNDS];
+};
+
+static int compare(const void *a, const void *b)
+{
+	const u64 *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void say(struct bench *b, const char *row, unsigned int size,
+		unsigned int n)
+{
+	sort(b->cost, ROUNDS, sizeof(b->cost[0]), compare, NULL);
+	pr_info("BENCH %s %u %llu %llu\n", row, size, b->cost[0] / n,
+		b->cost[ROUNDS / 2] / n);
+}
+
+static void nothing(void *priv)
+{
+}
+
+static const struct pfn_pin_ops idle_ops = {
+	.name	= "bench",
+	.start	= nothing,
+	.finish	= nothing,
+};
+
+static struct pfn_pin *attach(struct kunit *test, const struct pfn_pin_ops *ops,
+			      void *priv, unsigned long first,
+			      unsigned long last)
+{
+	struct pfn_pin *pin = pfn_pin_alloc(ops, priv);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(pin));
+	KUNIT_ASSERT_EQ(test, 0, pfn_pin_attach(pin, PFN(first), PFN(last),
+						pfn_pin_begin()));
+	return pin;
+}
+
+/* @n more pins of one page each, from page @first on */
+static void attach_many(struct kunit *test, unsigned int n, unsigned long first)
+{
+	struct bench *b = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		b->pins[i] = attach(test, &idle_ops, NULL, first + i, first + i);
+}
+
+static void detach_many(struct kunit *test, unsigned int n)
+{
+	struct bench *b = test->priv;
+
+	while (n--)
+		pfn_pin_detach(b->pins[n]);
+}
+
+static bool invalidate(struct mmu_interval_notifier *mni,
+		       const struct mmu_notifier_range *range,
+		       unsigned long cur_seq)
+{
+	return true;
+}
+
+static const struct mmu_interval_notifier_ops mni_ops = {
+	.invalidate = invalidate,
+};
+
+/* Both with so many others there */
+static void attach_cost(struct kunit *test, unsigned int others)
+{
+	struct bench *b = test->priv;
+	struct mmu_interval_notifier *mni;
+	unsigned int i, k;
+
+	attach_many(test, others, 2 * TIMES);
+	for (i = 0; i < ROUNDS; i++) {
+		u64 start = rdtsc_ordered();
+
+		for (k = 0; k < TIMES; k++) {
+			struct pfn_pin *pin = pfn_pin_alloc(&idle_ops, NULL);
+
+			pfn_pin_attach(pin, PFN(k), PFN(k), pfn_pin_begin());
+			pfn_pin_detach(pin);
+		}
+		b->cost[i] = rdtsc_ordered() - start;
+	}
+	say(b, "attach", others, TIMES);
+	for (i = 0; i < ROUNDS; i++) {
+		u64 start = rdtsc_ordered();
+
+		for (k = 0; k < TIMES; k++)
+			pfn_pin_detach(pfn_pin_alloc(&idle_ops, NULL));
+		b->cost[i] = rdtsc_ordered() - start;
+	}
+	say(b, "alloc", others, TIMES);
+	detach_many(test, others);
+
+	mni = kvcalloc(others + 1, sizeof(*mni), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, mni);
+	for (i = 1; i <= others; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				mmu_interval_notifier_insert(&mni[i], current->mm,
+							     (2 * TIMES + i) * PAGE_SIZE,
+							     PAGE_SIZE, &mni_ops));
+	for (i = 0; i < ROUNDS; i++) {
+		u64 start = rdtsc_ordered();
+
+		for (k = 0; k < TIMES; k++) {
+			if (mmu_interval_notifier_insert(mni, current->mm,
+							 k * PAGE_SIZE,
+							 PAGE_SIZE, &mni_ops))
+				break;
+			mmu_interval_notifier_remove(mni);
+		}
+		b->cost[i] = rdtsc_ordered() - start;
+		KUNIT_EXPECT_EQ(test, k, TIMES);
+	}
+	say(b, "mmu-interval", others, TIMES);
+	for (i = 1; i <= others; i++)
+		mmu_interval_notifier_remove(&mni[i]);
+	kvfree(mni);
+}
+
+static void bench_attach(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, 0, kunit_attach_mm());
+	attach_cost(test, 0);
+	attach_cost(test, 1000);
+}
+
+/* One revocation of all of the first range, then it is opened again */
+static u64 revoke(struct kunit *test)
+{
+	u64 start = rdtsc_ordered(), cost;
+
+	KUNIT_EXPECT_EQ(test, 0, pfn_revoke_range(PFN(0), PFN(PAGES - 1)));
+	cost = rdtsc_ordered() - start;
+	KUNIT_EXPECT_EQ(test, 0, pfn_reopen_range(PFN(0), PFN(PAGES - 1)));
+	return cost;
+}
+
+static void bench_revoke_idle(struct kunit *test)
+{
+	static const unsigned int counts[] = { 0, 1, 10, 100, 1000, 10000 };
+	struct bench *b = test->priv;
+	unsigned int i, k;
+
+	for (k = 0; k < ARRAY_SIZE(counts); k++) {
+		for (i = 0; i < ROUNDS; i++) {
+			attach_many(test, counts[k], 0);
+			b->cost[i] = revoke(test);
+			detach_many(test, counts[k]);
+		}
+		say(b, "broadcast", counts[k], 1);
+	}
+}
+
+static void bench_revoke_others(struct kunit *test)
+{
+	static const unsigned int counts[] = { 0, 100, 10000, MAX_PINS };
+	struct bench *b = test->priv;
+	unsigned int i, k;
+
+	for (k = 0; k < ARRAY_SIZE(counts); k++) {
+		/* In the other provider, and in the same one behind it */
+		attach_many(test, counts[k], PAGES);
+		for (i = 0; i < ROUNDS; i++) {
+			struct pfn_pin *pin = attach(test, &idle_ops, NULL, 0, 0);
+
+			b->cost[i] = revoke(test);
+			pfn_pin_detach(pin);
+		}
+		detach_many(test, counts[k]);
+		say(b, "others", counts[k], 1);
+
+		attach_many(test, counts[k], 1);
+		for (i = 0; i < ROUNDS; i++) {
+			struct pfn_pin *pin = attach(test, &idle_ops, NULL, 0, 0);
+			u64 start = rdtsc_ordered();
+
+			KUNIT_EXPECT_EQ(test, 0, pfn_revoke_range(PFN(0), PFN(0)));
+			b->cost[i] = rdtsc_ordered() - start;
+			KUNIT_EXPECT_EQ(test, 0, pfn_reopen_range(PFN(0), PFN(0)));
+			pfn_pin_detach(pin);
+		}
+		detach_many(test, counts[k]);
+		say(b, "neighbours", counts[k], 1);
+	}
+}
+
+/* A fence that the device needs 10 ms for, from start() on */
+#define FENCE	(10 * NSEC_PER_MSEC)
+
+static void fence_start(void *priv)
+{
+	*(ktime_t *)priv = ktime_add_ns(ktime_get(), FENCE);
+}
+
+static void fence_finish(void *priv)
+{
+	ktime_t *end = priv;
+
+	while (ktime_before(ktime_get(), *end)) {
+		set_current_state(TASK_UNINTERRUPTIBLE);
+		schedule_hrtimeout(end, HRTIMER_MODE_ABS);
+	}
+}
+
+static const struct pfn_pin_ops fence_ops = {
+	.name	= "bench",
+	.start	= fence_start,
+	.finish	= fence_finish,
+};
+
+static void bench_fences(struct kunit *test)
+{
+	static const unsigned int counts[] = { 1, 16, 256 };
+	struct bench *b = test->priv;
+	unsigned int i, k, p;
+	ktime_t *ends;
+
+	ends = kunit_kcalloc(test, 256, sizeof(*ends), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ends);
+	for (k = 0; k < ARRAY_SIZE(counts); k++) {
+		for (i = 0; i < ROUNDS; i++) {
+			for (p = 0; p < counts[k]; p++)
+				b->pins[p] = attach(test, &fence_ops, &ends[p],
+						    p, p);
+			b->cost[i] = revoke(test);
+			detach_many(test, counts[k]);
+		}
+		say(b, "fences", counts[k], 1);
+	}
+}
+
+/* What a driver without all this would do: unpin, page by page */
+static void bench_unpin(struct kunit *test)
+{
+	const unsigned int n = 1000;
+	struct bench *b = test->priv;
+	struct page **pages;
+	unsigned int i, k;
+	unsigned long at;
+
+	pages = kunit_kcalloc(test, n, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	at = kunit_vm_mmap(test, NULL, 0, n * PAGE_SIZE, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, 0);
+	KUNIT_ASSERT_NE(test, at, 0);
+	for (i = 0; i < ROUNDS; i++) {
+		u64 start;
+
+		KUNIT_ASSERT_EQ(test, n,
+				pin_user_pages_fast(at, n, FOLL_WRITE | FOLL_LONGTERM,
+						    pages));
+		start = rdtsc_ordered();
+		for (k = 0; k < n; k++)
+			unpin_user_page_range_dirty_lock(pages[k], 1, true);
+		b->cost[i] = rdtsc_ordered() - start;
+	}
+	say(b, "unpin", 1, n);
+}
+
+/* Slab memory of a pin with one run, of one page and of all there are */
+static void bench_memory(struct kunit *test)
+{
+	const unsigned int n = 20000;
+	struct bench *b = test->priv;
+	unsigned int i, k;
+
+	for (k = 0; k < 2; k++) {
+		unsigned long before, after;
+
+		before = global_node_page_state(NR_SLAB_UNRECLAIMABLE_B);
+		for (i = 0; i < n; i++)
+			b->pins[i] = attach(test, &idle_ops, NULL, 0,
+					    k ? PAGES - 1 : 0);
+		after = global_node_page_state(NR_SLAB_UNRECLAIMABLE_B);
+		detach_many(test, n);
+		pr_info("BENCH memory %lu %lu %lu\n", k ? PAGES : 1,
+			(after - before) * PAGE_SIZE / n,
+			(after - before) * PAGE_SIZE / n);
+	}
+}
+
+static int bench_init(struct kunit *test)
+{
+	struct bench *b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	b->pins = vcalloc(MAX_PINS, sizeof(b->pins[0]));
+	KUNIT_ASSERT_NOT_NULL(test, b->pins);
+	b->range = pfn_range_register(PFN(0), PFN(PAGES - 1), "bench");
+	b->other = pfn_range_register(PFN(PAGES), PFN(2 * PAGES - 1), "other");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(b->range) || IS_ERR(b->other));
+	test->priv = b;
+	return 0;
+}
+
+static void bench_exit(struct kunit *test)
+{
+	struct bench *b = test->priv;
+
+	if (!b)
+		return;
+	pfn_range_unregister(b->range);
+	pfn_range_unregister(b->other);
+	vfree(b->pins);
+}
+
+static struct kunit_case cases[] = {
+	KUNIT_CASE(bench_attach),
+	KUNIT_CASE(bench_revoke_idle),
+	KUNIT_CASE(bench_revoke_others),
+	KUNIT_CASE(bench_fences),
+	KUNIT_CASE(bench_unpin),
+	KUNIT_CASE(bench_memory),
+	{}
+};
+
+static struct kunit_suite suite = {
+	.name		= "pfn_revoke_bench",
+	.init		= bench_init,
+	.exit		= bench_exit,
+	.test_cases	= cases,
+};
+kunit_test_suite(suite);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Cost of PFN-range revocation");
