@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What something costs in instructions, user space and kernel together: under
+ * QEMU's -icount with one CPU the time stamp counter goes up by one with each.
+ * Time spent idle counts too, so what is counted must not sleep.
+ */
+#ifndef REVPIN_COUNT_H
+#define REVPIN_COUNT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static inline uint64_t count_now(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+
+/* Is this such a machine? Says what is wrong if not. */
+bool count_works(void);
+
+/*
+ * Runs op(arg) n times, and that so many rounds (100 at most) after one that
+ * does not count, and prints
+ *	# BENCH row size least median
+ * in instructions, of the cheapest round and of the middle one, divided by n and
+ * by each, which is how many of what counts op does. op returns 0 or -errno,
+ * which ends it.
+ */
+int count_row(const char *row, size_t size, unsigned int rounds, unsigned int n,
+	      unsigned int each, int (*op)(void *arg), void *arg);
+/* The line alone, of a number that was found otherwise. */
+void count_say(const char *row, size_t size, double value);
+
+#endif

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What things cost, in instructions, for scripts/bench: it runs the same program
+ * on a kernel with and on one without the series and compares. A test passes
+ * when it has measured; which figures are good enough is not decided here.
+ * Those whose names begin with p2p_ need the series.
+ */
+#include "check.h"
+#include "count.h"
+#include "edu.h"
+#include "p2pmem.h"
+#include "rdma.h"
+#include "scene.h"
+#include "sysfs.h"
+#include "tap.h"
+#include "vfio.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KIB	((size_t)1024)
+#define MIB	(1024 * KIB)
+#define ROUNDS	25
+#define BATCH	32			/* work requests posted at a time */
+#define IOVA	0x10000000ULL
+
+static void counter(void)
+{
+	ASSERT_TRUE(count_works());
+}
+
+/* Memory of the process, populated; with huge pages if it is asked for. */
+static void *anon(size_t len, bool huge)
+{
+	size_t room = len + 2 * MIB;
+	char *m = mmap(NULL, room, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_TRUE(m != MAP_FAILED);
+	/* Both halves around it stay: it is this program's end that frees them. */
+	m = (char *)(((uintptr_t)m + 2 * MIB - 1) & ~(2 * MIB - 1));
+	ASSERT_EQ(madvise(m, len, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE), 0);
+	memset(m, 1, len);
+	return m;
+}
+
+/* So often that a round takes a few million instructions. */
+static unsigned int times(size_t len)
+{
+	return len >= MIB ? 1 : len >= 64 * KIB ? 8 : 64;
+}
+
+struct region {
+	struct ibv_pd *pd;
+	void *at;
+	size_t len;
+};
+
+static int reg_dereg(void *arg)
+{
+	struct region *r = arg;
+	struct ibv_mr *mr = ibv_reg_mr(r->pd, r->at, r->len, RDMA_ALL);
+
+	if (!mr)
+		return -errno;
+	return -ibv_dereg_mr(mr);
+}
+
+static const size_t reg_sizes[] = {
+	4 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB, 32 * MIB, 64 * MIB,
+};
+
+static void reg_all(const char *row, void *at, size_t max)
+{
+	struct region r = { .at = at };
+	struct rdma rdma;
+	size_t i;
+
+	ASSERT_EQ(rdma_open(&rdma), 0);
+	r.pd = rdma.pd;
+	for (i = 0; i < sizeof(reg_sizes) / sizeof(reg_sizes[0]); i++) {
+		r.len = reg_sizes[i];
+		if (r.len > max)
+			break;
+		EXPECT_EQ(count_row(row, r.len, ROUNDS, times(r.len), 1, reg_dereg, &r), 0);
+	}
+	rdma_close(&rdma);
+}
+
+static void reg(void)
+{
+	reg_all("reg", anon(64 * MIB, false), 64 * MIB);
+}
+
+static void reg_huge(void)
+{
+	reg_all("reg-huge", anon(64 * MIB, true), 64 * MIB);
+}
+
+static void p2p_reg(void)
+{
+	void *m = p2pmem_map(&scene_provider, 32 * MIB);
+
+	ASSERT_TRUE(m);
+	reg_all("reg-p2p", m, 32 * MIB);
+	munmap(m, 32 * MIB);
+}
+
+/* Two connected QPs; the first sleeps until its completions are there. */
+struct wire {
+	struct rdma rdma;
+	struct ibv_comp_channel *channel;
+	struct rdma_qp end[2];
+	struct ibv_mr *local, *remote;
+	enum ibv_wr_opcode opcode;
+	uint32_t len;
+	unsigned int batch;
+};
+
+static void wire_qp(struct wire *w, int i, struct ibv_comp_channel *channel)
+{
+	struct ibv_qp_init_attr init = {
+		.qp_type = IBV_QPT_RC,
+		.cap = { .max_send_wr = 2 * BATCH, .max_recv_wr = 2 * BATCH,
+			 .max_send_sge = 1, .max_recv_sge = 1 },
+	};
+	struct rdma_qp *q = &w->end[i];
+
+	q->cq = ibv_create_cq(w->rdma.ctx, 4 * BATCH, NULL, channel, 0);
+	ASSERT_TRUE(q->cq);
+	init.send_cq = init.recv_cq = q->cq;
+	q->qp = ibv_create_qp(w->rdma.pd, &init);
+	ASSERT_TRUE(q->qp);
+}
+
+static void wire_open(struct wire *w, void *remote)
+{
+	uint32_t psn = rdma_new_psn();
+
+	memset(w, 0, sizeof(*w));
+	ASSERT_EQ(rdma_open(&w->rdma), 0);
+	w->channel = ibv_create_comp_channel(w->rdma.ctx);
+	ASSERT_TRUE(w->channel);
+	wire_qp(w, 0, w->channel);
+	wire_qp(w, 1, NULL);
+	ASSERT_EQ(rdma_qp_connect(&w->rdma, &w->end[1],
+				  w->end[0].qp->qp_num, psn), 0);
+	ASSERT_EQ(rdma_qp_connect(&w->rdma, &w->end[0],
+				  w->end[1].qp->qp_num, psn), 0);
+	w->local = ibv_reg_mr(w->rdma.pd, anon(64 * KIB, false), 64 * KIB,
+			      RDMA_ALL);
+	w->remote = ibv_reg_mr(w->rdma.pd, remote, 64 * KIB, RDMA_ALL);
+	ASSERT_TRUE(w->local && w->remote);
+}
+
+static void wire_close(struct wire *w)
+{
+	rdma_qp_destroy(&w->end[0]);
+	rdma_qp_destroy(&w->end[1]);
+	EXPECT_EQ(ibv_dereg_mr(w->local), 0);
+	EXPECT_EQ(ibv_dereg_mr(w->remote), 0);
+	EXPECT_EQ(ibv_destroy_comp_channel(w->channel), 0);
+	rdma_close(&w->rdma);
+}
+
+static int take(struct ibv_cq *cq, unsigned int n)
+{
+	struct ibv_wc wc;
+
+	while (n) {
+		int got = ibv_poll_cq(cq, 1, &wc);
+
+		if (got < 0 || (got && wc.status))
+			return -EIO;
+		if (!got)
+			return -EAGAIN;
+		n--;
+	}
+	return 0;
+}
+
+/* A batch of one kind; the last of them is completed when all are through. */
+static int wire_run(void *arg)
+{
+	struct wire *w = arg;
+	struct ibv_sge sge = { .addr = (uintptr_t)w->local->addr,
+			       .length = w->len, .lkey = w->local->lkey };
+	struct ibv_send_wr wr[BATCH] = {}, *bad;
+	struct ibv_cq *cq;
+	unsigned int i;
+	void *context;
+	int err;
+
+	for (i = 0; i < w->batch; i++) {
+		wr[i].opcode = w->opcode;
+		wr[i].sg_list = &sge;
+		wr[i].num_sge = 1;
+		wr[i].wr.rdma.remote_addr = (uintptr_t)w->remote->addr;
+		wr[i].wr.rdma.rkey = w->remote->rkey;
+		wr[i].next = &wr[i + 1];
+		if (w->opcode == IBV_WR_SEND)
+			err = rdma_post_recv(&w->end[1],
+					     (uintptr_t)w->remote->addr,
+					     w->remote->lkey, w->len);
+		else
+			err = 0;
+		if (err)
+			return err;
+	}
+	wr[i - 1].next = NULL;
+	wr[i - 1].send_flags = IBV_SEND_SIGNALED;
+
+	err = -ibv_req_notify_cq(w->end[0].cq, 0);
+	if (!err)
+		err = -ibv_post_send(w->end[0].qp, wr, &bad);
+	if (err)
+		return err;
+	if (ibv_get_cq_event(w->channel, &cq, &context))
+		return -errno;
+	ibv_ack_cq_events(cq, 1);
+	err = take(w->end[0].cq, 1);
+	if (!err && w->opcode == IBV_WR_SEND)
+		err = take(w->end[1].cq, w->batch);
+	return err;
+}
+
+static void wire_all(const char *suffix, void *remote, const uint32_t *sizes)
+{
+	static const struct {
+		enum ibv_wr_opcode opcode;
+		const char *name;
+	} ops[] = {
+		{ IBV_WR_RDMA_WRITE, "write" },
+		{ IBV_WR_RDMA_READ, "read" },
+		{ IBV_WR_SEND, "send" },
+	};
+	struct wire w;
+	char row[32];
+	size_t i;
+
+	wire_open(&w, remote);
+	for (i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		const uint32_t *len;
+
+		snprintf(row, sizeof(row), "%s%s", ops[i].name, suffix);
+		w.opcode = ops[i].opcode;
+		for (len = sizes; *len; len++) {
+			w.len = *len;
+			/* Short, so that the timer leaves some alone. */
+			w.batch = *len > 4 * KIB ? 1 : *len > 512 ? 8 : BATCH;
+			EXPECT_EQ(count_row(row, w.len, 4 * ROUNDS, 1,
+					    w.batch, wire_run, &w), 0);
+		}
+	}
+	wire_close(&w);
+}
+
+static void wire(void)
+{
+	static const uint32_t sizes[] = { 64, 512, 1024, 4096, 65536, 0 };
+
+	wire_all("", anon(64 * KIB, false), sizes);
+}
+
+static void p2p_wire(void)
+{
+	static const uint32_t sizes[] = { 64, 512, 1024, 0 };
+	void *m = p2pmem_map(&scene_provider, 64 * KIB);
+
+	ASSERT_TRUE(m);
+	wire_all("-p2p", m, sizes);
+	munmap(m, 64 * KIB);
+}
+
+struct map {
+	struct vfio_space space;
+	void *at;
+	size_t len;
+};
+
+static int map_unmap(void *arg)
+{
+	struct map *m = arg;
+	uint64_t done;
+	int err = vfio_map(&m->space, m->at, IOVA, m->len, VFIO_RW);
+
+	if (!err)
+		err = vfio_unmap(&m->space, IOVA, m->len, &done);
+	return err;
+}
+
+static void map_all(const char *row, enum vfio_kind kind, void *at, size_t max)
+{
+	struct map m = { .at = at };
+	struct vfio_dev dev;
+	char bdf[32];
+	size_t i;
+
+	ASSERT_EQ(vfio_find(EDU_VENDOR, EDU_DEVICE, 0, bdf), 0);
+	ASSERT_EQ(vfio_bind(bdf), 0);
+	ASSERT_EQ(vfio_space_open(&m.space, kind), 0);
+	ASSERT_EQ(vfio_attach(&m.space, &dev, bdf), 0);
+	for (i = 0; i < sizeof(reg_sizes) / sizeof(reg_sizes[0]); i++) {
+		m.len = reg_sizes[i];
+		if (m.len > max)
+			break;
+		EXPECT_EQ(count_row(row, m.len, ROUNDS, times(m.len), 1, map_unmap, &m), 0);
+	}
+	vfio_detach(&dev);
+	vfio_space_close(&m.space);
+	EXPECT_EQ(vfio_unbind(bdf), 0);
+}
+
+static void map(void)
+{
+	void *m = anon(32 * MIB, false);
+
+	map_all("map-type1", VFIO_KIND_TYPE1, m, 32 * MIB);
+	map_all("map-iommufd", VFIO_KIND_IOMMUFD, m, 32 * MIB);
+}
+
+static void p2p_map(void)
+{
+	void *m = p2pmem_map(&scene_provider, 32 * MIB);
+
+	ASSERT_TRUE(m);
+	map_all("map-type1-p2p", VFIO_KIND_TYPE1, m, 32 * MIB);
+	map_all("map-iommufd-p2p", VFIO_KIND_IOMMUFD, m, 32 * MIB);
+	munmap(m, 32 * MIB);
+}
+
+/* The notifier's own events, for the time a broadcast takes. */
+#define TRACING	"/sys/kernel/tracing/"
+#define EVENTS	TRACING "events/pfn_revoke/"
+
+static bool trace_start(const char *event)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), EVENTS "%senable", event);
+	return !sysfs_write(TRACING "trace_clock", "mono") &&
+	       !sysfs_write(TRACING "buffer_size_kb", "16384") &&
+	       !sysfs_write(TRACING "trace", "\n") &&
+	       !sysfs_write(path, "1");
+}
+
+static void trace_stop(void)
+{
+	EXPECT_EQ(sysfs_write(EVENTS "enable", "0"), 0);
+}
+
+/* pins= and ns= of the broadcast with the most pins, or false. */
+static bool trace_broadcast(unsigned int *pins, unsigned long long *ns)
+{
+	FILE *f = fopen(TRACING "trace", "r");
+	char line[512];
+	bool found = false;
+
+	if (!f)
+		return false;
+	*pins = 0;
+	while (fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, " pfn_revoke_end: ");
+		unsigned long long n;
+		unsigned int p;
+
+		at = at ? strstr(at, "pins=") : NULL;
+		if (!at || sscanf(at, "pins=%u ns=%llu", &p, &n) != 2)
+			continue;
+		if (!found || p > *pins) {
+			*pins = p;
+			*ns = n;
+		}
+		found = true;
+	}
+	fclose(f);
+	return found;
+}
+
+static double mono(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Every event, and how long after the write to sysfs it was, in microseconds */
+static void trace_timeline(unsigned int mrs, double start, double end)
+{
+	FILE *f = fopen(TRACING "trace", "r");
+	char line[512];
+	unsigned int n = 0;
+
+	ASSERT_TRUE(f);
+	while (fgets(line, sizeof(line), f)) {
+		static const char * const names[] = {
+			"pfn_revoke_begin", "pfn_pin_start", "pfn_pin_finish",
+			"pfn_revoke_end",
+		};
+		char *at = strstr(line, ": pfn_"), *stamp = at;
+		size_t i;
+
+		while (stamp && stamp > line && stamp[-1] != ' ')
+			stamp--;
+		for (i = 0; at && i < 4; i++) {
+			if (strncmp(at + 2, names[i], strlen(names[i])))
+				continue;
+			/* Of a long list some are enough for a picture. */
+			if (i % 3 == 0 || mrs <= 200 || n++ % (mrs / 100) == 0)
+				tap_note("TIMELINE %u %s %.1f", mrs, names[i],
+					 1e6 * (strtod(stamp, NULL) - start));
+		}
+	}
+	fclose(f);
+	tap_note("TIMELINE %u unbound %.1f", mrs, 1e6 * (end - start));
+}
+
+#define MAX_MRS	10000
+#define PAGES	8192
+
+static double revoke_mrs(unsigned int n, size_t pages, bool timeline)
+{
+	static struct ibv_mr *mr[MAX_MRS];
+	unsigned int i, pins = 0;
+	unsigned long long ns = 0;
+	struct unbind u;
+	struct rdma r;
+	double end;
+	char *m;
+
+	m = p2pmem_map(&scene_provider, PAGES * PAGE);
+	ASSERT_TRUE(m);
+	ASSERT_EQ(rdma_open(&r), 0);
+	for (i = 0; i < n; i++) {
+		mr[i] = ibv_reg_mr(r.pd, m + i * pages % PAGES * PAGE,
+				   pages * PAGE, RDMA_ALL);
+		if (!mr[i])
+			break;
+	}
+	ASSERT_EQ(i, n);
+	ASSERT_TRUE(trace_start(timeline ? "" : "pfn_revoke_end/"));
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	end = mono();
+	trace_stop();
+	EXPECT_EQ(u.err, 0);
+	EXPECT_TRUE(trace_broadcast(&pins, &ns));
+	EXPECT_EQ(pins, n);
+	if (timeline)
+		trace_timeline(n, end - u.seconds, end);
+	for (i = 0; i < n; i++)
+		EXPECT_EQ(ibv_dereg_mr(mr[i]), 0);
+	rdma_close(&r);
+	munmap(m, PAGES * PAGE);
+	EXPECT_EQ(provider_bind(&scene_provider), 0);
+	return (double)ns;
+}
+
+static void p2p_revoke(void)
+{
+	static const unsigned int counts[] = { 1, 10, 100, 1000, MAX_MRS };
+	size_t i;
+
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		count_say("revoke", counts[i], revoke_mrs(counts[i], 1, false));
+	/* The same number of larger ones. */
+	count_say("revoke-16-pages", 100, revoke_mrs(100, 16, false));
+	count_say("revoke-256-pages", 100, revoke_mrs(100, 256, false));
+}
+
+static void p2p_timeline(void)
+{
+	revoke_mrs(1, 1, true);
+	revoke_mrs(100, 1, true);
+	revoke_mrs(MAX_MRS, 1, true);
+}
+
+static const struct tap_test tests[] = {
+	{ "counter", counter, 0 },
+	{ "reg", reg, 300 },
+	{ "reg_huge", reg_huge, 300 },
+	{ "wire", wire, 300 },
+	{ "map", map, 300 },
+	{ "p2p_reg", p2p_reg, 300 },
+	{ "p2p_wire", p2p_wire, 300 },
+	{ "p2p_map", p2p_map, 300 },
+	{ "p2p_revoke", p2p_revoke, 300 },
+	{ "p2p_timeline", p2p_timeline, 300 },
+	{ NULL, NULL, 0 },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct tap_suite suite = {
+		"bench", tests, scene_init, scene_before, scene_after,
+	};
+
+	return tap_main(argc, argv, &suite);
+}
