@@ -7,6 +7,7 @@ export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
 .PHONY: help args deps kernel kernel-debug image userspace install demo demo-two check check-long check-native models \
 .PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native check-mutations stress models \
 .PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-faults check-native models \
+.PHONY: help args deps kernel kernel-debug image userspace install demo bench check check-long check-native models \
 	lint shell series series-check clean
 .PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native \
 	check-selftests models lint shell series series-check clean
@@ -68,6 +69,9 @@ shell: deps
 
 series: args
 	@scripts/series mail build/series
+
+bench: deps
+	@scripts/bench
 
 check-long: deps
 	@scripts/check --long
