@@ -472,6 +472,54 @@ static void attach_merges(void)
 	pfn_range_unregister(next);
 }
 
+#define MANY 20000
+
+static int act_attach(struct actor *a)
+{
+	struct consumer c = {};
+	int i, err = 0;
+
+	for (i = 0; i < MANY && !err; i++) {
+		alloc(&c, &both);
+		err = attach(&c, a->first, a->last);
+		detach(&c);
+	}
+	return err;
+}
+
+/* How many locks were contended while two threads attached and detached */
+static unsigned long attach_beside(unsigned long first, unsigned long second)
+{
+	struct actor one = { .act = act_attach, .first = first, .last = first };
+	struct actor two = { .act = act_attach, .first = second, .last = second };
+	unsigned long had = shim_contended();
+
+	begin(&one);
+	begin(&two);
+	end(&one);
+	end(&two);
+	EXPECT_EQ(one.ret, 0);
+	EXPECT_EQ(two.ret, 0);
+	return shim_contended() - had;
+}
+
+static void attach_shares_no_lock(void)
+{
+	struct pfn_range *next = pfn_range_register(PFN(100), PFN(199), "next");
+	int tries;
+
+	/* With DEBUG_VM every detach asks whether it is in a callback: one lock */
+#ifdef SHIM_PRODUCTION
+	EXPECT_EQ(attach_beside(0, 100), 0);
+#endif
+	/* One provider has one lock: it would have been noticed */
+	for (tries = 0; tries < 100; tries++)
+		if (attach_beside(0, 50))
+			break;
+	EXPECT_TRUE(tries < 100);
+	pfn_range_unregister(next);
+}
+
 static struct consumer attacher;
 
 static void attach_other(struct consumer *c)
@@ -1190,6 +1238,7 @@ static const struct tap_test tests[] = {
 	TEST(attach_refusals),
 	TEST(attach_without_memory),
 	TEST(attach_merges),
+	TEST(attach_shares_no_lock),
 	TEST(attach_during_broadcast),
 	TEST(revoke_refusals),
 	TEST(revoke_all_kinds),

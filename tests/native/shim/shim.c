@@ -125,11 +125,21 @@ void shim_spin_init(spinlock_t *lock)
 	lock->owner = NULL;
 }
 
+static unsigned long contended;
+
+unsigned long shim_contended(void)
+{
+	return __atomic_load_n(&contended, __ATOMIC_RELAXED);
+}
+
 void shim_spin_lock(spinlock_t *lock)
 {
 	if (shim_spin_held(lock))
 		shim_die("spinlock taken twice by one task");
-	pthread_mutex_lock(&lock->mutex);
+	if (pthread_mutex_trylock(&lock->mutex)) {
+		__atomic_add_fetch(&contended, 1, __ATOMIC_RELAXED);
+		pthread_mutex_lock(&lock->mutex);
+	}
 	__atomic_store_n(&lock->owner, &task, __ATOMIC_RELAXED);
 	task.spinlocks++;
 }

@@ -74,6 +74,8 @@ void shim_spin_init(spinlock_t *lock);
 void shim_spin_lock(spinlock_t *lock);
 void shim_spin_unlock(spinlock_t *lock);
 bool shim_spin_held(const spinlock_t *lock);
+/* How often a task found a lock taken by another one */
+unsigned long shim_contended(void);
 void shim_might_sleep(const char *what);
 
 void shim_map_acquire(void);
