@@ -4,13 +4,9 @@
 MAKEFLAGS += --no-print-directory
 export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
 
-.PHONY: help args deps kernel kernel-debug image userspace install demo demo-two check check-long check-native models \
-.PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native check-mutations stress models \
-.PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-faults check-native models \
-.PHONY: help args deps kernel kernel-debug image userspace install demo bench check check-long check-native models \
-	lint shell series series-check clean
-.PHONY: help args deps kernel kernel-debug image userspace install demo check check-long check-native \
-	check-selftests models lint shell series series-check clean
+.PHONY: help args deps kernel kernel-debug image userspace install demo demo-two check models \
+	check-native check-mutations stress check-selftests lint shell series bench check-long \
+	check-faults series-check clean
 
 help:
 	@scripts/help
@@ -58,6 +54,7 @@ check-mutations: deps
 
 stress: deps
 	@MINUTES="$(MINUTES)" SEED="$(SEED)" ROUND="$(ROUND)" KERNEL="$(KERNEL)" HOTPLUG="$(HOTPLUG)" scripts/stress
+
 check-selftests: deps
 	@scripts/check-selftests
 

@@ -617,17 +617,21 @@ static void pfn_pin_trace_detach(struct pfn_pin *pin, bool revoked)
  * pfn_pin_alloc - make a pin that nothing is attached to yet
  * @ops: the consumer's callbacks; must outlive the pin
  * @priv: handed to them
+ * @gfp: GFP_KERNEL; or GFP_NOWAIT by a caller that has looked PFNs up and not
+ *	attached them yet, who lets go of them if that fails, and waits for
+ *	memory only then
  *
  * The current process is recorded as the owner.
  *
- * Context: process context, may sleep.
+ * Context: process context, may sleep if @gfp lets it.
  * Return: the pin, to be ended by pfn_pin_detach(); ERR_PTR(-ENOMEM).
  */
-struct pfn_pin *pfn_pin_alloc(const struct pfn_pin_ops *ops, void *priv)
+struct pfn_pin *pfn_pin_alloc(const struct pfn_pin_ops *ops, void *priv,
+			      gfp_t gfp)
 {
 	struct pfn_pin *pin;
 
-	pin = kzalloc_obj(*pin, GFP_KERNEL_ACCOUNT);
+	pin = kzalloc_obj(*pin, gfp | __GFP_ACCOUNT);
 	if (!pin)
 		return ERR_PTR(-ENOMEM);
 

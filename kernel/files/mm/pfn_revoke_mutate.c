@@ -15,11 +15,14 @@
  * detach_locked	ib_umem detaches with the lock that its callback takes
  * vfio_off		type1 does not let go
  * iommufd_off		iommufd does not let go
+ * unpin_early		type1 and iommufd unpin before they unmap and sync the IOTLB
+ * window_off		rxe binds and uses windows without a look at the MR behind
  * copy_slow		rxe waits 200 ms between the look at the state and the copy
  * copy_late		rxe waits 200 ms before the look at the state, with the key looked up
  * mmap_gap		kernfs waits before it maps, until switched off
  * attach_gap		ib_umem waits between pin and attach, until switched off
  * remove_gap		nvme waits between revoke and shutdown, until switched off
+ * unpin_gap		type1 and iommufd wait when they have unpinned, until switched off
  * gup_hold		GUP-fast waits between a PTE of P2PDMA memory and the
  *			reference, with interrupts off, until switched off
  * gup_hold_open	it does so with interrupts on and outside RCU: as if nothing
@@ -64,11 +67,14 @@ static const char * const names[PFN_REVOKE_NR_MUTATIONS] = {
 	[PFN_REVOKE_DETACH_LOCKED]	= "detach_locked",
 	[PFN_REVOKE_VFIO_OFF]		= "vfio_off",
 	[PFN_REVOKE_IOMMUFD_OFF]	= "iommufd_off",
+	[PFN_REVOKE_UNPIN_EARLY]	= "unpin_early",
+	[PFN_REVOKE_WINDOW_OFF]		= "window_off",
 	[PFN_REVOKE_COPY_SLOW]		= "copy_slow",
 	[PFN_REVOKE_COPY_LATE]		= "copy_late",
 	[PFN_REVOKE_MMAP_GAP]		= "mmap_gap",
 	[PFN_REVOKE_ATTACH_GAP]		= "attach_gap",
 	[PFN_REVOKE_REMOVE_GAP]		= "remove_gap",
+	[PFN_REVOKE_UNPIN_GAP]		= "unpin_gap",
 	[PFN_REVOKE_GUP_HOLD]		= "gup_hold",
 	[PFN_REVOKE_GUP_HOLD_OPEN]	= "gup_hold_open",
 	[PFN_REVOKE_IPI_SKIP]		= "ipi_skip",

@@ -10,6 +10,7 @@
 #define _LINUX_PFN_REVOKE_H
 
 #include <linux/err.h>
+#include <linux/gfp_types.h>
 #include <linux/limits.h>
 #include <linux/types.h>
 
@@ -59,7 +60,8 @@ int pfn_revoke_range(unsigned long first, unsigned long last);
 int pfn_reopen_range(unsigned long first, unsigned long last);
 int pfn_range_extent(unsigned long pfn, u64 gen, unsigned long *last);
 
-struct pfn_pin *pfn_pin_alloc(const struct pfn_pin_ops *ops, void *priv);
+struct pfn_pin *pfn_pin_alloc(const struct pfn_pin_ops *ops, void *priv,
+			      gfp_t gfp);
 u64 pfn_pin_begin(void);
 int pfn_pin_attach(struct pfn_pin *pin, unsigned long first,
 		   unsigned long last, u64 gen);
@@ -94,7 +96,7 @@ static inline int pfn_range_extent(unsigned long pfn, u64 gen,
 }
 
 static inline struct pfn_pin *pfn_pin_alloc(const struct pfn_pin_ops *ops,
-					    void *priv)
+					    void *priv, gfp_t gfp)
 {
 	return ERR_PTR(-EOPNOTSUPP);
 }

@@ -166,7 +166,7 @@ static struct consumer *new_consumer(struct kunit *test)
 	init_completion(&c->in_finish);
 	list_add_tail(&c->node, &scene->consumers);
 
-	c->pin = pfn_pin_alloc(&c->ops, c);
+	c->pin = pfn_pin_alloc(&c->ops, c, GFP_KERNEL);
 	if (IS_ERR(c->pin)) {
 		c->pin = NULL;
 		KUNIT_FAIL_AND_ABORT(test, "pfn_pin_alloc() failed");
@@ -1826,7 +1826,7 @@ static int act_random_user(struct actor *a)
 		mutex_init(&p->lock);
 		p->detach_in_start = prandom_u32_state(&rnd) % 8 == 0;
 		p->detach_in_finish = prandom_u32_state(&rnd) % 8 == 0;
-		p->pin = pfn_pin_alloc(&random_ops, p);
+		p->pin = pfn_pin_alloc(&random_ops, p, GFP_KERNEL);
 		if (IS_ERR(p->pin))
 			return PTR_ERR(p->pin);
 

@@ -126,9 +126,32 @@ static int ib_umem_attach_pages(struct ib_umem_revocable *umem_revocable,
 }
 
 /*
+ * A cgroup may throttle the allocation, and user space sets that, so there must
+ * be no pages in hand when it waits. -EAGAIN: they have been unpinned and are to
+ * be pinned again.
+ */
+static int ib_umem_alloc_pin(struct ib_umem_revocable *umem_revocable,
+			     struct page **pages, unsigned int nr)
+{
+	struct pfn_pin *pin;
+	int err = 0;
+
+	pin = pfn_pin_alloc(&ib_umem_pin_ops, umem_revocable, GFP_NOWAIT);
+	if (IS_ERR(pin)) {
+		unpin_user_pages(pages, nr);
+		pin = pfn_pin_alloc(&ib_umem_pin_ops, umem_revocable,
+				    GFP_KERNEL);
+		if (IS_ERR(pin))
+			return PTR_ERR(pin);
+		err = -EAGAIN;
+	}
+	umem_revocable->pin = pin;
+	return err;
+}
+
+/*
  * Takes over @nr pinned pages; @left more will follow. -EAGAIN: they have been
- * unpinned and are to be pinned again. A cgroup may throttle the allocation of
- * the pin, and user space sets that, so there must be no pages in hand.
+ * unpinned and are to be pinned again.
  */
 static int ib_umem_add_pages(struct ib_umem_revocable *umem_revocable,
 			     struct page **pages, unsigned int nr, size_t left,
@@ -138,14 +161,9 @@ static int ib_umem_add_pages(struct ib_umem_revocable *umem_revocable,
 	int err = 0;
 
 	if (attach && !umem_revocable->pin) {
-		struct pfn_pin *pin;
-
-		unpin_user_pages(pages, nr);
-		pin = pfn_pin_alloc(&ib_umem_pin_ops, umem_revocable);
-		if (IS_ERR(pin))
-			return PTR_ERR(pin);
-		umem_revocable->pin = pin;
-		return -EAGAIN;
+		err = ib_umem_alloc_pin(umem_revocable, pages, nr);
+		if (err)
+			return err;
 	}
 
 	mutex_lock(&umem_revocable->lock);

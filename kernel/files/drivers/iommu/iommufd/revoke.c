@@ -120,27 +120,6 @@
 
 #include "io_pagetable.h"
 
-/* Runs of an iopt_pages */
-struct iopt_run {
-	struct interval_tree_node node;	/* pages->runs, page indexes */
-	struct iopt_pages *pages;
-	struct pfn_pin *pin;
-	unsigned long pfn;		/* of node.start */
-	unsigned long last_pfn;		/* of the provider */
-	bool let_go;
-};
-
-/* The runs of an area in a domain */
-struct iopt_run_map {
-	struct interval_tree_node node;	/* pages->run_maps, all of the area */
-	struct list_head elm;		/* iopt->run_maps */
-	struct iopt_pages *pages;
-	struct iopt_area *area;
-	struct iommu_domain *domain;
-	unsigned long first;		/* live runs in [first, end) are mapped */
-	unsigned long end;
-};
-
 /* A group that is attached to an iopt */
 struct iopt_p2p_group {
 	struct list_head elm;		/* iopt->p2p_groups */
@@ -261,7 +240,8 @@ static void iopt_run_unmap(struct iopt_run *run, struct iopt_run_map *map)
 					     end - 1);
 }
 
-static void iopt_run_let_go(struct iopt_run *run)
+/* Says whether it was live */
+static bool iopt_run_let_go(struct iopt_run *run)
 {
 	struct iopt_pages *pages = run->pages;
 	struct interval_tree_node *node;
@@ -271,7 +251,7 @@ static void iopt_run_let_go(struct iopt_run *run)
 
 	/* The second is a spare, or one whose attach failed */
 	if (run->let_go || RB_EMPTY_NODE(&run->node.rb))
-		return;
+		return false;
 
 	for (node = interval_tree_iter_first(&pages->run_maps, run->node.start,
 					     run->node.last);
@@ -288,6 +268,7 @@ static void iopt_run_let_go(struct iopt_run *run)
 						 nr, false);
 		cond_resched();
 	}
+	return true;
 }
 
 static void iopt_run_finish(void *priv)
@@ -295,7 +276,8 @@ static void iopt_run_finish(void *priv)
 	struct iopt_run *run = priv;
 
 	guard(mutex)(&run->pages->revoke_lock);
-	iopt_run_let_go(run);
+	if (iopt_run_let_go(run))
+		iopt_run_tell(run);
 }
 
 /*
@@ -310,19 +292,20 @@ static const struct pfn_pin_ops iopt_run_ops = {
 /**
  * iopt_run_alloc() - Make a spare run for iopt_pages_add_run()
  * @pages: The pages that it is for
+ * @gfp: GFP_KERNEL or GFP_NOWAIT
  *
- * A cgroup may throttle the allocation, and user space sets that, so the caller
- * has no pages in hand that are not attached.
+ * A cgroup may throttle the allocation, and user space sets that, so a caller
+ * that has pages in hand that are not attached does not wait.
  */
-struct iopt_run *iopt_run_alloc(struct iopt_pages *pages)
+struct iopt_run *iopt_run_alloc(struct iopt_pages *pages, gfp_t gfp)
 {
 	struct iopt_run *run;
 
-	run = kzalloc_obj(*run, GFP_KERNEL_ACCOUNT);
+	run = kzalloc_obj(*run, gfp | __GFP_ACCOUNT);
 	if (!run)
 		return ERR_PTR(-ENOMEM);
 
-	run->pin = pfn_pin_alloc(&iopt_run_ops, run);
+	run->pin = pfn_pin_alloc(&iopt_run_ops, run, gfp);
 	if (IS_ERR(run->pin)) {
 		struct pfn_pin *pin = run->pin;
 
@@ -731,8 +714,11 @@ static unsigned long iopt_run_map_chunk(struct iopt_run *run,
 	size_t len;
 
 	last = min(last, iopt_run_last_index(run));
-	if (run->let_go)
+	if (run->let_go) {
+		/* It may be that it had no map when it was */
+		iopt_run_tell(run);
 		return last + 1;
+	}
 
 	iova = iopt_area_index_to_iova(area, index);
 	iova_last = iopt_area_index_to_iova_last(area, last);
