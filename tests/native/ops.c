@@ -390,7 +390,7 @@ static void do_alloc(void)
 	/* By the number of its process the pin is known in a walk */
 	shim_set_task(100 + p, "ops");
 	shim_fail_from(fails);
-	pin = pfn_pin_alloc(&ops[flags & 3], (void *)(long)p);
+	pin = pfn_pin_alloc(&ops[flags & 3], (void *)(long)p, GFP_KERNEL);
 	shim_fail_from(0);
 	done[ALLOC][!fails]++;
 	expect("alloc", PTR_ERR_OR_ZERO(pin), fails ? -ENOMEM : 0);

@@ -196,7 +196,7 @@ static void consume(struct consumer *c)
 	u64 gen;
 	int err;
 
-	c->pin = pin = pfn_pin_alloc(&ops, c);
+	c->pin = pin = pfn_pin_alloc(&ops, c, GFP_KERNEL);
 	if (IS_ERR(pin))
 		wrong("pfn_pin_alloc", PTR_ERR(pin), 0);
 	c->fenced = c->holds = false;

@@ -121,7 +121,7 @@ static int attach(struct consumer *c, unsigned long first, unsigned long last)
 static void alloc(struct consumer *c, const struct pfn_pin_ops *ops)
 {
 	c->ops = ops;
-	c->pin = pfn_pin_alloc(ops, c);
+	c->pin = pfn_pin_alloc(ops, c, GFP_KERNEL);
 	ASSERT_TRUE(!IS_ERR(c->pin));
 }
 
@@ -436,7 +436,7 @@ static void attach_without_memory(void)
 	struct consumer c = {};
 
 	shim_fail_from(1);
-	EXPECT_EQ(PTR_ERR(pfn_pin_alloc(&both, &c)), -ENOMEM);
+	EXPECT_EQ(PTR_ERR(pfn_pin_alloc(&both, &c, GFP_KERNEL)), -ENOMEM);
 	shim_fail_from(0);
 	alloc(&c, &both);
 	shim_fail_from(1);

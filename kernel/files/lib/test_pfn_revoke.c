@@ -230,7 +230,7 @@ static int test_consumer_new(struct test_file *f, struct test_pfn_arg *arg)
 		}
 	}
 
-	c->pin = pfn_pin_alloc(&c->ops, c);
+	c->pin = pfn_pin_alloc(&c->ops, c, GFP_KERNEL);
 	if (IS_ERR(c->pin)) {
 		err = PTR_ERR(c->pin);
 		goto err_put;

@@ -68,7 +68,7 @@ static struct pfn_pin *attach(struct kunit *test, const struct pfn_pin_ops *ops,
 			      void *priv, unsigned long first,
 			      unsigned long last)
 {
-	struct pfn_pin *pin = pfn_pin_alloc(ops, priv);
+	struct pfn_pin *pin = pfn_pin_alloc(ops, priv, GFP_KERNEL);
 
 	KUNIT_ASSERT_FALSE(test, IS_ERR(pin));
 	KUNIT_ASSERT_EQ(test, 0, pfn_pin_attach(pin, PFN(first), PFN(last),
@@ -117,7 +117,7 @@ static void attach_cost(struct kunit *test, unsigned int others)
 		u64 start = rdtsc_ordered();
 
 		for (k = 0; k < TIMES; k++) {
-			struct pfn_pin *pin = pfn_pin_alloc(&idle_ops, NULL);
+			struct pfn_pin *pin = pfn_pin_alloc(&idle_ops, NULL, GFP_KERNEL);
 
 			pfn_pin_attach(pin, PFN(k), PFN(k), pfn_pin_begin());
 			pfn_pin_detach(pin);
@@ -129,7 +129,7 @@ static void attach_cost(struct kunit *test, unsigned int others)
 		u64 start = rdtsc_ordered();
 
 		for (k = 0; k < TIMES; k++)
-			pfn_pin_detach(pfn_pin_alloc(&idle_ops, NULL));
+			pfn_pin_detach(pfn_pin_alloc(&idle_ops, NULL, GFP_KERNEL));
 		b->cost[i] = rdtsc_ordered() - start;
 	}
 	say(b, "alloc", others, TIMES);
