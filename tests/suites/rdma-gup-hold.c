@@ -16,11 +16,15 @@
 #include "p2pmem.h"
 #include "scene.h"
 #include "stacks.h"
+#include "sysfs.h"
 #include "tap.h"
+#include "worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -172,23 +176,61 @@ static void walker_outlives_the_broadcast(void)
 	scene_close(s);
 }
 
-/* Without the skipped IPI the flush waits for it: there is no such walker. */
+/* The same without memory of its own: to free that flushes, and waits as well. */
+static bool is_open(void)
+{
+	static char text[4096], want[64];
+	int fd = open(HOLDERS_PATH, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	char *line;
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	snprintf(want, sizeof(want), "provider=\"%s\"", scene_provider.bdf);
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+		if (strstr(line, want))
+			return strstr(line, " state=open ");
+	return false;
+}
+
+static int unbinder(int fd, void *arg)
+{
+	char path[128];
+
+	(void)arg;
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/unbind",
+		 scene_provider.driver);
+	ASSERT_TRUE(worker_hear(fd, 'u', 20));
+	EXPECT_EQ(sysfs_write(path, scene_provider.bdf), 0);
+	return 0;
+}
+
+/*
+ * Without the skipped IPI the flush waits for it: there is no such walker. Who
+ * unbinds is there before, since a fork flushes and would wait as well.
+ */
 static void flush_waits_for_the_walker(void)
 {
 	struct scene *s = scene_open_bare(4);
+	struct unbind u = { .done = true };
+	struct worker who;
 	struct walker w;
-	struct unbind u;
 
+	ASSERT_EQ(worker_start(&who, "unbinder", unbinder, NULL), 0);
 	start_walker(&w, s, "gup_hold");
-	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
-	EXPECT_TRUE(!shut_within(0.5 * clock_scale()));
+	u.start = clock_now();
+	ASSERT_TRUE(worker_tell(who.fd, 'u'));
+	clock_sleep_ms((unsigned int)(500 * clock_scale()));
+	EXPECT_TRUE(is_open());
 	EXPECT_TRUE(!w.back);
 	end_walker(&w);
 	/*
 	 * It came to the page before the unmap was over: it may have got it, and
 	 * then the broadcast, or the attach, took it away.
 	 */
-	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
+	EXPECT_EQ(worker_join(&who, 10), 0);
+	u.seconds = clock_now() - u.start;
 	if (w.mr)
 		EXPECT_EQ(ibv_dereg_mr(w.mr), 0);
 	scene_aftermath(&u, NULL, NULL, NULL, 0);
@@ -199,7 +241,7 @@ static void flush_waits_for_the_walker(void)
  * The page is unmapped, given back and handed out to another mapping while the
  * walker is there (ABA): what it finds is not the PTE of before.
  */
-static void page_is_handed_out_again(void)
+static void handed_out_again(bool same_place)
 {
 	struct scene *s = scene_open_bare(4);
 	unsigned char *again = NULL, *old = s->map;
@@ -210,10 +252,17 @@ static void page_is_handed_out_again(void)
 
 	ASSERT_EQ(observer_physical(s->area, &was), 0);
 	start_walker(&w, s, "gup_hold,ipi_skip");
-	ASSERT_EQ(munmap(old, len), 0);
-	s->map = NULL;
+	/* or the place stays taken */
+	if (same_place)
+		ASSERT_EQ(munmap(old, len), 0);
+	else
+		ASSERT_TRUE(mmap(old, len, PROT_NONE, MAP_PRIVATE | MAP_FIXED |
+				 MAP_ANONYMOUS, -1, 0) == old);
 	for (tries = 0; tries < 8 && is != was; tries++) {
-		again = p2pmem_map(&scene_provider, len);
+		again = same_place ?
+			p2pmem_mmap(&scene_provider, old, len,
+				    MAP_SHARED | MAP_FIXED, 0) :
+			p2pmem_map(&scene_provider, len);
 		ASSERT_TRUE(again);
 		mem_fill(again, len, 4711);
 		ASSERT_EQ(observer_physical(again + PAGE, &is), 0);
@@ -224,12 +273,28 @@ static void page_is_handed_out_again(void)
 	EXPECT_EQ(is, was);
 	EXPECT_TRUE(!w.back);
 	end_walker(&w);
-	EXPECT_TRUE(!w.mr);
-	EXPECT_EQ(w.err, EFAULT);
 	EXPECT_EQ(mem_differs(again, len, 4711), 0);
-	munmap(again, len);
-	observer_close(&s->observer);
+	if (same_place) {
+		/* what is mapped there now is what it was asked for */
+		EXPECT_TRUE(w.mr);
+	} else {
+		EXPECT_TRUE(!w.mr);
+		EXPECT_EQ(w.err, EFAULT);
+		munmap(again, len);
+	}
+	if (w.mr)
+		EXPECT_EQ(ibv_dereg_mr(w.mr), 0);
 	scene_close(s);
+}
+
+static void page_is_handed_out_again(void)
+{
+	handed_out_again(false);
+}
+
+static void to_the_same_place(void)
+{
+	handed_out_again(true);
 }
 
 /* Held for a while and nothing happens: the registration works. */
@@ -250,6 +315,7 @@ static const struct tap_test tests[] = {
 	{ "walker_outlives_the_broadcast", walker_outlives_the_broadcast, 30 },
 	{ "flush_waits_for_the_walker", flush_waits_for_the_walker, 30 },
 	{ "page_is_handed_out_again", page_is_handed_out_again, 0 },
+	{ "to_the_same_place", to_the_same_place, 0 },
 	{ NULL, NULL, 0 },
 };
 
