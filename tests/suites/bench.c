@@ -252,7 +252,8 @@ static void wire_all(const char *suffix, void *remote, const uint32_t *sizes)
 		for (len = sizes; *len; len++) {
 			w.len = *len;
 			/* Short, so that the timer leaves some alone. */
-			w.batch = *len > 4 * KIB ? 1 : *len > 512 ? 8 : BATCH;
+			w.batch = *len > 4 * KIB ? 1 : *len > KIB ? 2 :
+				  *len > 512 ? 8 : BATCH;
 			EXPECT_EQ(count_row(row, w.len, 4 * ROUNDS, 1,
 					    w.batch, wire_run, &w), 0);
 		}
