@@ -98,6 +98,12 @@ struct area {
 	volatile unsigned int serial;	/* of the memory in the middle; odd while it changes */
 };
 
+/*
+ * The first of these, one for each provider, hold on to what they have until it
+ * is dead: no unbind is ever spared the work by members that happen to let go.
+ */
+#define STRESS_ANCHORS STRESS_PROVIDERS
+
 #define AREA_EDGE ((size_t)2)		/* pages on both sides */
 #define AREA_LEN(a) (((a)->pages + 2 * AREA_EDGE) * PAGE)
 

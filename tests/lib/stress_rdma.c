@@ -97,21 +97,39 @@ static void do_remap(struct thread *t, unsigned int i)
 	pthread_mutex_unlock(&mb->remap[i]);
 }
 
+static bool anchored(struct member *mb, unsigned int i)
+{
+	struct slot *sl = &mb->slot[i];
+	bool yes;
+
+	pthread_mutex_lock(&sl->lock);
+	yes = i < STRESS_ANCHORS && sl->mr && !dead(mb, sl);
+	pthread_mutex_unlock(&sl->lock);
+	return yes;
+}
+
 static void do_reg(struct thread *t)
 {
 	struct member *mb = t->mb;
-	struct slot *sl = &mb->slot[dice(&t->dice, SLOTS)];
-	unsigned int which = dice(&t->dice, mb->nr_areas);
+	unsigned int i = dice(&t->dice, SLOTS);
+	struct slot *sl = &mb->slot[i];
+	/* an anchor is all of its area */
+	unsigned int which = i < STRESS_ANCHORS ? i :
+			     dice(&t->dice, mb->nr_areas);
 	struct area *a = &mb->area[which];
 	size_t pages = a->pages + 2 * AREA_EDGE;
-	size_t at = dice(&t->dice, (unsigned int)pages);
-	size_t n = 1 + dice(&t->dice, (unsigned int)(pages - at));
+	size_t at = i < STRESS_ANCHORS ? 0 :
+		    dice(&t->dice, (unsigned int)pages);
+	size_t n = i < STRESS_ANCHORS ? pages :
+		   1 + dice(&t->dice, (unsigned int)(pages - at));
 	bool p2p = at < AREA_EDGE + a->pages && at + n > AREA_EDGE;
 	struct view v = view_begin(mb->s, a);
 	bool was_dead = a->mapped && v.epoch > a->epoch && !(v.serial & 1);
 	struct ibv_mr *mr;
 	int err;
 
+	if (anchored(mb, i))
+		return;
 	errno = 0;
 	mr = ibv_reg_mr(mb->rdma.pd, a->at + at * PAGE, n * PAGE, ACCESS);
 	err = mr ? 0 : -errno;
@@ -135,6 +153,7 @@ static void do_reg(struct thread *t)
 	}
 	stress_count(mb->m, STRESS_REG);
 	pthread_mutex_lock(&sl->lock);
+	/* another thread may have been here meanwhile: the same, if an anchor */
 	drop(mb, sl);
 	sl->area = p2p ? a : NULL;
 	sl->epoch = mb->s->epoch[a->provider];
@@ -145,8 +164,8 @@ static void do_reg(struct thread *t)
 
 static void do_dereg(struct thread *t)
 {
-	/* the first two stay: there has to be something to attack */
-	struct slot *sl = &t->mb->slot[2 + dice(&t->dice, SLOTS - 2)];
+	struct slot *sl = &t->mb->slot[STRESS_ANCHORS +
+				       dice(&t->dice, SLOTS - STRESS_ANCHORS)];
 
 	pthread_mutex_lock(&sl->lock);
 	drop(t->mb, sl);
@@ -399,10 +418,11 @@ int stress_rdma_member(int fd, void *arg)
 	pinned = account_pinned(getpid());
 	mb.good_mr = ibv_reg_mr(mb.rdma.pd, mb.good, len, ACCESS);
 	ASSERT_TRUE(mb.good_mr);
-	mb.nr_areas = 1 + dice(&d, AREAS);
+	mb.nr_areas = STRESS_ANCHORS +
+		      dice(&d, AREAS - STRESS_ANCHORS + 1);
 	for (i = 0; i < mb.nr_areas; i++) {
 		pthread_mutex_init(&mb.remap[i], NULL);
-		ASSERT_EQ(area_init(&mb.area[i],
+		ASSERT_EQ(area_init(&mb.area[i], i < STRESS_ANCHORS ? (int)i :
 				    (int)dice(&d, (unsigned int)stress_nr_providers),
 				    1 + dice(&d, STRESS_AREA_PAGES)), 0);
 		ASSERT_EQ(area_remap(&mb.area[i], mb.s, mb.m), 0);
@@ -414,6 +434,17 @@ int stress_rdma_member(int fd, void *arg)
 		t[i].dice.state = dice_next(&d);
 		t[i].good = mb.good + i * PAGE;
 		ASSERT_EQ(rdma_pair_create(&mb.rdma, &t[i].pair, IBV_QPT_RC), 0);
+	}
+	for (i = 0; i < STRESS_ANCHORS; i++) {
+		struct slot *sl = &mb.slot[i];
+
+		sl->area = &mb.area[i];
+		sl->sure = true;
+		sl->mr = ibv_reg_mr(mb.rdma.pd, sl->area->at,
+				    AREA_LEN(sl->area), ACCESS);
+		sl->epoch = mb.s->epoch[i];
+		ASSERT_TRUE(sl->mr);
+		stress_count(mb.m, STRESS_REG);
 	}
 	ASSERT_TRUE(worker_tell(fd, 'r'));
 	for (i = 0; i < n; i++)

@@ -80,6 +80,12 @@ static void map(struct member *mb, struct slot *sl)
 	stress_count(mb->m, STRESS_MAP);
 }
 
+static bool anchored(const struct member *mb, const struct slot *sl)
+{
+	return sl < mb->slot + STRESS_ANCHORS &&
+	       mb->s->epoch[sl->area.provider] == sl->epoch;
+}
+
 static void *mapping(void *arg)
 {
 	struct member *mb = arg;
@@ -92,7 +98,7 @@ static void *mapping(void *arg)
 		/* what is dead stays a while, to be attacked */
 		if (!sl->mapped)
 			map(mb, sl);
-		else if (!dice(d, 3))
+		else if (!anchored(mb, sl) && !dice(d, 3))
 			unmap(mb, sl);
 		/* also under a map: its pages are not those of the area then */
 		if (!dice(d, sl->mapped ? 4 : 2))
@@ -211,10 +217,14 @@ int stress_vfio_member(int fd, void *arg)
 	ASSERT_EQ(vfio_map(&mb.space, m, STAGE_SCRATCH, SCRATCH, VFIO_RW), 0);
 	for (i = 0; i < SLOTS; i++) {
 		pthread_mutex_init(&mb.slot[i].lock, NULL);
-		ASSERT_EQ(area_init(&mb.slot[i].area,
+		ASSERT_EQ(area_init(&mb.slot[i].area, i < STRESS_ANCHORS ? i :
 				    (int)dice(&d, (unsigned int)stress_nr_providers),
 				    1 + dice(&d, STRESS_AREA_PAGES)), 0);
 		ASSERT_EQ(area_remap(&mb.slot[i].area, mb.s, mb.m), 0);
+		if (i < STRESS_ANCHORS) {
+			map(&mb, &mb.slot[i]);
+			ASSERT_TRUE(mb.slot[i].mapped);
+		}
 	}
 	mb.dice[0].state = dice_next(&d);
 	mb.dice[1].state = dice_next(&d);

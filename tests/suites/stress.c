@@ -39,6 +39,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,6 +129,21 @@ static bool find_provider(int i)
 	return !err;
 }
 
+/* A kernel that looks for data races, and is switched off, finds none. */
+static bool kcsan_is_on(void)
+{
+	char text[4096];
+	struct utsname u;
+
+	if (uname(&u) || !strstr(u.release, "-kcsan"))
+		return true;
+	if (!sysfs_read("/sys/kernel/debug/kcsan", text, sizeof(text)) &&
+	    strstr(text, "enabled: 1"))
+		return true;
+	tap_note("KCSAN is in this kernel and not switched on");
+	return false;
+}
+
 static bool set_up(void)
 {
 	int i;
@@ -138,7 +154,7 @@ static bool set_up(void)
 	option("revpin.round", &opt_round);
 	tap_note("seed %llu, %llu s; again with make stress SEED=%llu", opt_seed,
 		 opt_seconds, opt_seed);
-	if (!stage_init())
+	if (!kcsan_is_on() || !stage_init())
 		return false;
 	nr_edus = STAGE_DEVS;
 	for (i = 0; i < STRESS_PROVIDERS; i++) {
