@@ -224,6 +224,7 @@ static void told_of_split_parts(void)
 	uint32_t count;
 	uint64_t done;
 
+	ASSERT_EQ(stage_map(s), 0);
 	ASSERT_EQ(vfio_event_fd(&s->space, fd), 0);
 	EXPECT_EQ(vfio_unmap(&s->space, STAGE_IOVA + PAGE, PAGE, &done), 0);
 	EXPECT_EQ(done, PAGE);
