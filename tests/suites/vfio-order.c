@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
+ * The order of things in VFIO's revocation, held open by debug switches.
+ *
  * What a device could reach is unmapped, in page tables and IOTLB, before its
- * pages are unpinned: an unbind that has returned cannot tell. Held open by the
- * switch unpin_gap, which is behind the unpin and before the return.
+ * pages are unpinned: an unbind that has returned cannot tell. The switch
+ * unpin_gap is behind the unpin and before the return.
+ *
+ * Memory that goes when its last part was mapped already, and the call that maps
+ * it is not over: either that call fails, or its caller is told of the hole. The
+ * switch map_gap is there. The unbind does not wait for the call.
  */
 #include "check.h"
 #include "clock.h"
@@ -10,8 +16,13 @@
 #include "scene.h"
 #include "stage.h"
 #include "tap.h"
+#include "vfio_event.h"
 
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool init(void)
 {
@@ -73,10 +84,89 @@ static void compat(void)
 	unpinned_last(VFIO_KIND_COMPAT);
 }
 
+struct mapper {
+	struct stage *s;
+	atomic_bool over;
+	int err;
+};
+
+static void *mapping(void *arg)
+{
+	struct mapper *m = arg;
+
+	m->err = stage_map(m->s);
+	atomic_store(&m->over, true);
+	return NULL;
+}
+
+static void dies_while_mapped(enum vfio_kind kind)
+{
+	struct mapper m = { .err = 0 };
+	struct vfio_range dead;
+	uint32_t count = ~0u;
+	uint64_t signals;
+	struct unbind u;
+	pthread_t id;
+	int fd;
+
+	stage_use(kind);
+	m.s = stage_open_bare(P2P_ALONE);
+	fd = vfio_event_open();
+	ASSERT_EQ(vfio_event_fd(&m.s->space, fd), 0);
+	ASSERT_EQ(mutate_add("map_gap"), 0);
+	ASSERT_EQ(pthread_create(&id, NULL, mapping, &m), 0);
+	clock_sleep_ms((unsigned int)(500 * clock_scale()));
+
+	EXPECT_TRUE(unbind_now(&scene_provider, &u));
+	if (!EXPECT_TRUE(!atomic_load(&m.over)))
+		tap_note("the map was not held: is the switch where the gap is?");
+	EXPECT_EQ(mutate_restore(), 0);
+	pthread_join(id, NULL);
+
+	signals = vfio_event_told(fd);
+	ASSERT_EQ(vfio_event_list(&m.s->space, &dead, 1, &count), 0);
+	tap_note("the map: %s; signals: %llu; holes: %u", strerror(-m.err),
+		 (unsigned long long)signals, count);
+	if (m.err) {
+		EXPECT_EQ(m.err, -ENODEV);
+		EXPECT_EQ(count, 0);
+	} else {
+		EXPECT_GE(signals, 1);
+		EXPECT_EQ(count, 1);
+		EXPECT_EQ(dead.first, STAGE_IOVA);
+		EXPECT_EQ(dead.last, STAGE_IOVA + m.s->len - 1);
+		stage_p2p_is_dead(m.s, 0);
+	}
+	ASSERT_EQ(provider_bind(&scene_provider), 0);
+	if (!m.err)
+		stage_unmap(m.s);
+	stage_close(m.s);
+	close(fd);
+	stage_fresh_works();
+}
+
+static void type1_told(void)
+{
+	dies_while_mapped(VFIO_KIND_TYPE1);
+}
+
+static void iommufd_told(void)
+{
+	dies_while_mapped(VFIO_KIND_IOMMUFD);
+}
+
+static void compat_told(void)
+{
+	dies_while_mapped(VFIO_KIND_COMPAT);
+}
+
 static const struct tap_test tests[] = {
 	{ "type1", type1, 30 },
 	{ "iommufd", iommufd, 30 },
 	{ "compat", compat, 30 },
+	{ "type1_told", type1_told, 30 },
+	{ "iommufd_told", iommufd_told, 30 },
+	{ "compat_told", compat_told, 30 },
 	{ NULL, NULL, 0 },
 };
 

@@ -21,6 +21,8 @@
  * copy_late		rxe waits 200 ms before the look at the state, with the key looked up
  * mmap_gap		kernfs waits before it maps, until switched off
  * attach_gap		ib_umem waits between pin and attach, until switched off
+ * map_gap		type1 and iommufd wait when a run is mapped and the call is not
+ *			over, until switched off
  * remove_gap		nvme waits between revoke and shutdown, until switched off
  * unpin_gap		type1 and iommufd wait when they have unpinned, until switched off
  * gup_hold		GUP-fast waits between a PTE of P2PDMA memory and the
@@ -73,6 +75,7 @@ static const char * const names[PFN_REVOKE_NR_MUTATIONS] = {
 	[PFN_REVOKE_COPY_LATE]		= "copy_late",
 	[PFN_REVOKE_MMAP_GAP]		= "mmap_gap",
 	[PFN_REVOKE_ATTACH_GAP]		= "attach_gap",
+	[PFN_REVOKE_MAP_GAP]		= "map_gap",
 	[PFN_REVOKE_REMOVE_GAP]		= "remove_gap",
 	[PFN_REVOKE_UNPIN_GAP]		= "unpin_gap",
 	[PFN_REVOKE_GUP_HOLD]		= "gup_hold",

@@ -83,8 +83,8 @@
  *
  * iopt_event_lock is one for all, since a revocation has to know which IOASs it
  * has told already, and others may be at work on the same ones. It is held while
- * the maps of one run are walked, and waits for nothing: eventfd_signal() does
- * not sleep. Whoever exchanges the eventfd knows that the old one is not
+ * the maps of one run are walked, as many as there are copies of it, and waits for
+ * nothing: eventfd_signal() does not sleep. Whoever exchanges the eventfd knows that the old one is not
  * signalled any more when he has had the lock.
  */
 #include <linux/eventfd.h>
@@ -168,7 +168,9 @@ void iopt_area_tell_holes(struct iopt_area *area)
 
 		if (!run->let_go)
 			continue;
-		run->told = true;
+		/* Who makes the first map tells the others, see above */
+		if (area->storage_domain)
+			run->told = true;
 		holes = true;
 	}
 	if (!holes)
@@ -280,6 +282,7 @@ static int iopt_area_add_holes(struct iopt_area *area, struct iopt_holes *holes)
 								 hole_last));
 		if (rc)
 			return rc;
+		cond_resched();
 	}
 	return 0;
 }
