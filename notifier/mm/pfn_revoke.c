@@ -92,7 +92,7 @@
  *
  * Locks
  * -----
- * pfn_ranges (maple tree)	own lock for writers, RCU for readers
+ * pfn_ranges (maple tree)	own lock for writers and walks, RCU for exact look-ups
  *  range->lock			runs, closed, gen, shuts of the range
  *   pin->lock			state, list of runs of the pin, use of its ops
  * broadcast->lock		its lists of pins
@@ -263,22 +263,34 @@ static void pfn_range_put(struct pfn_range *range)
 		kfree_rcu(range, rcu);
 }
 
-/* The first range that has a PFN in [*@pfn, @last], with a reference */
+/*
+ * The first range that has a PFN in [*@pfn, @last], with a reference. Under the
+ * tree's lock: mt_find() under RCU does not survive that the tree becomes empty
+ * while it looks for the next entry.
+ */
 static struct pfn_range *pfn_range_find(unsigned long *pfn, unsigned long last)
 {
 	struct pfn_range *range;
 
-	rcu_read_lock();
-	do {
-		range = mt_find(&pfn_ranges, pfn, last);
-	} while (range && !refcount_inc_not_zero(&range->ref));
-	rcu_read_unlock();
+	mtree_lock(&pfn_ranges);
+	range = mt_find(&pfn_ranges, pfn, last);
+	if (range)
+		refcount_inc(&range->ref);	/* the tree has one */
+	mtree_unlock(&pfn_ranges);
 	return range;
 }
 
+/* The range of a PFN, with a reference */
 static struct pfn_range *pfn_range_get(unsigned long pfn)
 {
-	return pfn_range_find(&pfn, pfn);
+	struct pfn_range *range;
+
+	rcu_read_lock();
+	range = mtree_load(&pfn_ranges, pfn);
+	if (range && !refcount_inc_not_zero(&range->ref))
+		range = NULL;
+	rcu_read_unlock();
+	return range;
 }
 
 static void pfn_closed_free(struct pfn_range *range,
@@ -504,7 +516,7 @@ EXPORT_SYMBOL_GPL(pfn_reopen_range);
  * (VM_PFNMAP mappings of whatever kind). The answer about a provider may be out
  * of date at once; pfn_pin_attach() checks again.
  *
- * Context: any that may take RCU.
+ * Context: any but interrupts.
  * Return: 1 if @pfn has a provider; 0 if it has none and had none when it was
  * looked up; -EAGAIN if it has none now but some provider has gone since @gen,
  * so that it may have had one: look it up again. Which PFNs have gone is not
@@ -519,7 +531,9 @@ int pfn_range_extent(unsigned long pfn, u64 gen, unsigned long *last)
 	int ret = 0;
 
 	*last = ULONG_MAX;
-	range = pfn_range_find(&index, ULONG_MAX);
+	range = pfn_range_get(pfn);
+	if (!range)
+		range = pfn_range_find(&index, ULONG_MAX);
 	if (range) {
 		ret = range->first <= pfn;
 		*last = ret ? range->last : range->first - 1;

@@ -3,9 +3,11 @@
 #include "sysfs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SWITCH "/sys/module/pfn_revoke/parameters/mutate"
+#define HELD "/sys/module/pfn_revoke/parameters/held"
 
 static char booted[128];
 static bool known;
@@ -46,6 +48,13 @@ int mutate_add(const char *name)
 		return err;
 	snprintf(all, sizeof(all), "%s,%s", booted, name);
 	return sysfs_write(SWITCH, all);
+}
+
+int mutate_held(void)
+{
+	char buf[16];
+
+	return sysfs_read(HELD, buf, sizeof(buf)) ? 0 : atoi(buf);
 }
 
 int mutate_restore(void)

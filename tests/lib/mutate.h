@@ -15,6 +15,8 @@ bool mutate_is(const char *name);
  * -errno; -ENOENT on a kernel without switches.
  */
 int mutate_add(const char *name);
+/* How many page table walkers the switch gup_hold holds at this moment. */
+int mutate_held(void);
 /* Back to what the kernel was booted with. */
 int mutate_restore(void);
 

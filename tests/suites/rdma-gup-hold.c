@@ -80,7 +80,7 @@ struct walker {
 	pthread_t thread;
 	struct ibv_mr *mr;
 	int err;
-	volatile bool on_cpu, placed, back;
+	volatile bool placed, back;
 };
 
 static void *walk(void *arg)
@@ -88,7 +88,6 @@ static void *walk(void *arg)
 	struct walker *w = arg;
 
 	w->placed = run_as_walker();
-	w->on_cpu = true;
 	errno = 0;
 	w->mr = ibv_reg_mr(w->s->rdma.pd, w->s->area, w->s->len, RDMA_ALL);
 	w->err = errno;
@@ -96,18 +95,23 @@ static void *walk(void *arg)
 	return NULL;
 }
 
-static void start_walker(struct walker *w, struct scene *s, const char *how)
+static bool walker_is_held(void)
 {
 	double end = clock_now() + 10 * clock_scale();
 
+	while (!mutate_held() && clock_now() < end)
+		clock_sleep_ms(1);
+	return mutate_held();
+}
+
+static void start_walker(struct walker *w, struct scene *s, const char *how)
+{
 	memset(w, 0, sizeof(*w));
 	w->s = s;
 	ASSERT_EQ(mutate_add(how), 0);
 	ASSERT_EQ(pthread_create(&w->thread, NULL, walk, w), 0);
-	while (!w->on_cpu && clock_now() < end)
-		clock_sleep_ms(1);
-	ASSERT_TRUE(w->placed);
-	clock_sleep_ms((unsigned int)(150 * clock_scale()));
+	EXPECT_TRUE(walker_is_held());
+	EXPECT_TRUE(w->placed);
 	EXPECT_TRUE(!w->back);
 }
 
@@ -207,7 +211,7 @@ static int unbinder(int fd, void *arg)
 }
 
 struct other {
-	volatile bool on_cpu, back;
+	volatile bool back;
 };
 
 static int walker_alone(int fd, void *arg)
@@ -222,7 +226,6 @@ static int walker_alone(int fd, void *arg)
 	ASSERT_TRUE(m);
 	mem_fill(m, 4 * PAGE, 1);
 	ASSERT_TRUE(run_as_walker());
-	o->on_cpu = true;
 	mr = ibv_reg_mr(r.pd, m, 4 * PAGE, RDMA_ALL);
 	o->back = true;
 	ASSERT_TRUE(worker_hear(fd, 'x', 60));
@@ -242,7 +245,6 @@ static int walker_alone(int fd, void *arg)
 static void flush_waits_for_the_walker(void)
 {
 	struct other *o = worker_shared(sizeof(*o));
-	double end = clock_now() + 10 * clock_scale();
 	struct unbind u = { .done = true };
 	struct worker who, w;
 
@@ -250,10 +252,8 @@ static void flush_waits_for_the_walker(void)
 	ASSERT_EQ(mutate_add("gup_hold"), 0);
 	ASSERT_EQ(worker_start(&who, "unbinder", unbinder, NULL), 0);
 	ASSERT_EQ(worker_start(&w, "walker", walker_alone, o), 0);
-	while (!o->on_cpu && clock_now() < end)
-		clock_sleep_ms(1);
-	clock_sleep_ms((unsigned int)(150 * clock_scale()));
-	EXPECT_TRUE(o->on_cpu && !o->back);
+	EXPECT_TRUE(walker_is_held());
+	EXPECT_TRUE(!o->back);
 	u.start = clock_now();
 	ASSERT_TRUE(worker_tell(who.fd, 'u'));
 	clock_sleep_ms((unsigned int)(500 * clock_scale()));

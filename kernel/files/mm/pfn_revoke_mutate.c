@@ -36,6 +36,7 @@
  */
 #define pr_fmt(fmt) "pfn_revoke: " fmt
 
+#include <linux/atomic.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/export.h>
@@ -99,6 +100,8 @@ void pfn_revoke_pause(enum pfn_revoke_mutation mutation)
 EXPORT_SYMBOL_GPL(pfn_revoke_pause);
 
 static struct cpumask held_cpus;
+/* /sys/module/pfn_revoke/parameters/held: how many walkers are held right now */
+static atomic_t held = ATOMIC_INIT(0);
 
 /* What a flush by broadcast instruction would have done to this CPU by now */
 static void flush_what_was_skipped(void)
@@ -120,6 +123,7 @@ void pfn_revoke_hold_walker(void)
 	if (!pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD))
 		return;
 	pr_info("gup_hold: a walker is held\n");
+	atomic_inc(&held);
 	if (open) {
 		/* pte_offset_map() has taken it */
 		rcu_read_unlock();
@@ -128,6 +132,7 @@ void pfn_revoke_hold_walker(void)
 			msleep(1);
 		local_irq_disable();
 		rcu_read_lock();
+		atomic_dec(&held);
 		return;
 	}
 
@@ -135,6 +140,7 @@ void pfn_revoke_hold_walker(void)
 	for (i = 0; i < 100000 && pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD); i++)
 		udelay(100);
 	cpumask_clear_cpu(smp_processor_id(), &held_cpus);
+	atomic_dec(&held);
 	if (pfn_revoke_mutated(PFN_REVOKE_IPI_SKIP))
 		flush_what_was_skipped();
 }
@@ -184,6 +190,16 @@ static int mutate_get(char *buffer, const struct kernel_param *kp)
 					     len ? "," : "", names[i]);
 	return len + sysfs_emit_at(buffer, len, "%s\n", len ? "" : "none");
 }
+
+static int held_get(char *buffer, const struct kernel_param *kp)
+{
+	return sysfs_emit(buffer, "%d\n", atomic_read(&held));
+}
+
+static const struct kernel_param_ops held_ops = {
+	.get = held_get,
+};
+module_param_cb(held, &held_ops, NULL, 0444);
 
 static const struct kernel_param_ops mutate_ops = {
 	.set = mutate_set,
