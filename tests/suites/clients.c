@@ -336,7 +336,7 @@ static void send_of_revoked(void)
 /* Those who do not use the memory do not notice. */
 static void pingpong(void)
 {
-	const char *args = "-d rxe0 -g 1 -s 4096 -c -n 600";
+	const char *args = "-d rxe0 -g 1 -s 4096 -c -n 10000";
 	struct program server, client;
 	struct unbind u;
 
@@ -350,8 +350,8 @@ static void pingpong(void)
 	EXPECT_EQ(provider_bind(&scene_provider), 0);
 	EXPECT_EQ(run(&client, 60), 0);
 	EXPECT_EQ(run(&server, 20), 0);
-	EXPECT_TRUE(says(&client, "600 iters in"));
-	EXPECT_TRUE(says(&server, "600 iters in"));
+	EXPECT_TRUE(says(&client, "10000 iters in"));
+	EXPECT_TRUE(says(&server, "10000 iters in"));
 }
 
 /* The driver that is bound, and the memory that is there with and without. */
