@@ -45,10 +45,13 @@
 #include <linux/moduleparam.h>
 #include <linux/pfn_revoke_mutate.h>
 #include <linux/printk.h>
+#include <linux/processor.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/clock.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <linux/time64.h>
 #include <linux/wait.h>
 #ifdef CONFIG_X86
 #include <asm/tlbflush.h>
@@ -113,11 +116,13 @@ static void flush_what_was_skipped(void)
 
 /*
  * Called by GUP-fast between reading the PTE and taking the reference.
- * Interrupts are off, so time is counted in turns.
+ * Interrupts are off and this may be the CPU that counts jiffies; udelay() is as
+ * good as the calibration of a CPU that shared its core then.
  */
 void pfn_revoke_hold_walker(void)
 {
 	bool open = pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD_OPEN);
+	u64 end = local_clock() + 10ULL * NSEC_PER_SEC;
 	int i;
 
 	if (!pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD))
@@ -137,12 +142,12 @@ void pfn_revoke_hold_walker(void)
 	}
 
 	cpumask_set_cpu(smp_processor_id(), &held_cpus);
-	for (i = 0; i < 100000 && pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD); i++)
-		udelay(100);
+	while (local_clock() < end && pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD))
+		cpu_relax();
 	cpumask_clear_cpu(smp_processor_id(), &held_cpus);
 	atomic_dec(&held);
-	if (pfn_revoke_mutated(PFN_REVOKE_IPI_SKIP))
-		flush_what_was_skipped();
+	/* ipi_skip may be switched off by now */
+	flush_what_was_skipped();
 }
 
 /* The CPUs that a flush has to interrupt */
