@@ -178,6 +178,14 @@ struct pfn_range {
 	char name[];
 };
 
+struct pfn_run {
+	struct interval_tree_node it;	/* in @range, under range->lock */
+	u64 seq;			/* sorts those with the same start */
+	struct list_head node;		/* pin->runs, under pin->lock */
+	struct pfn_range *range;	/* a reference */
+	struct pfn_pin *pin;
+};
+
 struct pfn_pin {
 	refcount_t ref;			/* consumer, broadcast, takeover work */
 	spinlock_t lock;		/* guards @runs, and @state while LIVE */
@@ -191,6 +199,7 @@ struct pfn_pin {
 	const struct pfn_pin_ops *ops;
 	void *priv;
 	struct list_head runs;		/* pfn_run.node */
+	struct pfn_run first_run;	/* most have no other; in use: @range set */
 
 	/* This and the bits belong to the broadcast that made @state REVOKING */
 	struct list_head node;		/* broadcast->claimed, running, pending */
@@ -199,14 +208,6 @@ struct pfn_pin {
 	unsigned long since;		/* callback's start, jiffies */
 	unsigned long next_warning;	/* jiffies */
 	struct work_struct takeover;
-};
-
-struct pfn_run {
-	struct interval_tree_node it;	/* in @range, under range->lock */
-	u64 seq;			/* sorts those with the same start */
-	struct list_head node;		/* pin->runs, under pin->lock */
-	struct pfn_range *range;	/* a reference */
-	struct pfn_pin *pin;
 };
 
 /* The part of one range that a broadcast shuts */
@@ -572,6 +573,12 @@ static void pfn_run_insert(struct pfn_run *run, struct rb_root_cached *root)
 	interval_tree_insert(&run->it, root);
 }
 
+static void pfn_run_free(struct pfn_run *run, struct pfn_pin *pin)
+{
+	if (run != &pin->first_run)
+		kfree(run);
+}
+
 /* After finish(): nobody waits for these runs any more */
 static void pfn_pin_retire_runs(struct pfn_pin *pin)
 {
@@ -609,7 +616,7 @@ static void pfn_pin_free_runs(struct pfn_pin *pin, bool revoked)
 			wake_up_all(&range->drained);
 
 		list_del(&run->node);
-		kfree(run);
+		pfn_run_free(run, pin);
 		pfn_range_put(range);
 	}
 }
@@ -695,10 +702,14 @@ static int pfn_range_attach(struct pfn_range *range, struct pfn_pin *pin,
 	struct pfn_run *run, *prev;
 	int err = -ENODEV;
 
-	/* Not accounted: a cgroup could throttle us with unattached pages */
-	run = kzalloc_obj(*run);
-	if (!run)
-		return -ENOMEM;
+	/* Once set it stays set, so that no run is used twice */
+	run = &pin->first_run;
+	if (run->range) {
+		/* Not accounted: a cgroup could throttle us with unattached pages */
+		run = kzalloc_obj(*run);
+		if (!run)
+			return -ENOMEM;
+	}
 
 	spin_lock(&range->lock);
 	if (range->gone || range->gen > gen ||
@@ -724,7 +735,7 @@ static int pfn_range_attach(struct pfn_range *range, struct pfn_pin *pin,
 		list_add_tail(&run->node, &pin->runs);
 		pfn_run_insert(run, &range->runs);
 		range->nr_runs++;
-		run = NULL;
+		run = &pin->first_run;	/* nothing to free */
 	}
 	err = 0;
 	trace_pfn_pin_attach(first, last, range->name, pin->ops->name,
@@ -734,7 +745,7 @@ out_unlock_pin:
 	spin_unlock(&pin->lock);
 out_unlock:
 	spin_unlock(&range->lock);
-	kfree(run);
+	pfn_run_free(run, pin);
 	return err;
 }
 
