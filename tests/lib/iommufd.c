@@ -21,6 +21,7 @@
 #define CMD_OPTION	CMD(0x07)
 #define CMD_VFIO_IOAS	CMD(0x08)
 #define CMD_HWPT_ALLOC	CMD(0x09)
+#define CMD_MAP_FILE	CMD(0x0f)
 
 #define CMD_BIND	VFIO_CMD(18)
 #define CMD_ATTACH	VFIO_CMD(19)
@@ -81,6 +82,24 @@ int iommufd_map(int fd, uint32_t ioas, const void *at, uint64_t iova,
 	};
 
 	return call(fd, CMD_IOAS_MAP, &a);
+}
+
+int iommufd_map_file(int fd, uint32_t ioas, int file, uint64_t iova, size_t len)
+{
+	struct {
+		uint32_t size, flags, ioas;
+		int32_t file;
+		uint64_t start, len, iova;
+	} a = {
+		.size = sizeof(a),
+		.flags = FIXED_IOVA | READABLE | WRITEABLE,
+		.ioas = ioas,
+		.file = file,
+		.len = len,
+		.iova = iova,
+	};
+
+	return call(fd, CMD_MAP_FILE, &a);
 }
 
 int iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len,

@@ -20,6 +20,8 @@ int iommufd_destroy(int fd, uint32_t id);
 
 int iommufd_map(int fd, uint32_t ioas, const void *at, uint64_t iova,
 		size_t len, bool writable);
+/* The beginning of a file: a memfd, or a dma-buf of vfio-pci. */
+int iommufd_map_file(int fd, uint32_t ioas, int file, uint64_t iova, size_t len);
 /* *done is what the kernel says; iova 0 with a length of ~0ULL is everything. */
 int iommufd_unmap(int fd, uint32_t ioas, uint64_t iova, uint64_t len,
 		  uint64_t *done);

@@ -388,6 +388,48 @@ void *vfio_map_bar(const struct vfio_dev *d, unsigned int bar, size_t *len)
 	return m;
 }
 
+/* As the kernel's vfio.h has it, which is newer than Debian's. */
+#define FEATURE_DMA_BUF	11
+
+int vfio_bar_dmabuf(const struct vfio_dev *d, unsigned int bar, size_t len)
+{
+	struct {
+		struct vfio_device_feature head;
+		uint32_t bar, open_flags, flags, nr;
+		uint64_t offset, len;
+	} a = {
+		.head = { sizeof(a), VFIO_DEVICE_FEATURE_GET | FEATURE_DMA_BUF },
+		.bar = bar,
+		.open_flags = O_RDWR | O_CLOEXEC,
+		.nr = 1,
+		.len = len,
+	};
+	int fd = ioctl(d->fd, VFIO_DEVICE_FEATURE, &a);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int vfio_memory(const struct vfio_dev *d, bool on)
+{
+	struct vfio_region_info info;
+	uint16_t command;
+	off_t at;
+	int err = region(d, VFIO_PCI_CONFIG_REGION_INDEX, &info);
+
+	if (err)
+		return err;
+	at = (off_t)info.offset + PCI_COMMAND;
+	if (pread(d->fd, &command, sizeof(command), at) != sizeof(command))
+		return -errno;
+	if (on)
+		command |= PCI_COMMAND_MEMORY;
+	else
+		command &= ~PCI_COMMAND_MEMORY;
+	if (pwrite(d->fd, &command, sizeof(command), at) != sizeof(command))
+		return -errno;
+	return 0;
+}
+
 int vfio_reset(const struct vfio_dev *d)
 {
 	return ioctl(d->fd, VFIO_DEVICE_RESET) ? -errno : 0;

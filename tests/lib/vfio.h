@@ -81,6 +81,10 @@ int vfio_unmap_all(const struct vfio_space *s, uint64_t *done);
 
 /* A BAR of the device in memory, NULL with errno. *len is its size. */
 void *vfio_map_bar(const struct vfio_dev *d, unsigned int bar, size_t *len);
+/* The beginning of a BAR as a dma-buf: the fd, or -errno. */
+int vfio_bar_dmabuf(const struct vfio_dev *d, unsigned int bar, size_t len);
+/* Memory decoding in the device's command register. Off revokes its dma-bufs. */
+int vfio_memory(const struct vfio_dev *d, bool on);
 /* VFIO_DEVICE_RESET: 0 or -errno. */
 int vfio_reset(const struct vfio_dev *d);
 

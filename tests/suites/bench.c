@@ -8,14 +8,19 @@
 #include "check.h"
 #include "count.h"
 #include "edu.h"
+#include "iommufd.h"
 #include "p2pmem.h"
 #include "rdma.h"
 #include "scene.h"
 #include "sysfs.h"
 #include "tap.h"
 #include "vfio.h"
+#include "worker.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +33,10 @@
 #define ROUNDS	25
 #define BATCH	32			/* work requests posted at a time */
 #define IOVA	0x10000000ULL
+
+#define IVSHMEM_VENDOR	0x1af4
+#define IVSHMEM_DEVICE	0x1110
+#define IVSHMEM_MEMORY	2
 
 static void counter(void)
 {
@@ -335,6 +344,151 @@ static void p2p_map(void)
 	munmap(m, 32 * MIB);
 }
 
+#define UNBINDS	11
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void say_median(const char *row, size_t size, double *value, unsigned int n)
+{
+	qsort(value, n, sizeof(value[0]), compare);
+	tap_note("BENCH %s %zu %.1f %.1f", row, size, value[0], value[n / 2]);
+}
+
+/*
+ * Grace periods since boot, or -1. RCU tells when it is asked for its state, if
+ * the command line has rcutree.sysrq_rcu=1; with rcupdate.rcu_normal=1 nobody
+ * gets an expedited one, which it would not count.
+ */
+static long grace_periods(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	char record[1024], *at;
+	long seq = -1;
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	lseek(fd, 0, SEEK_END);
+	if (sysfs_write("/proc/sysrq-trigger", "y"))
+		seq = -1;
+	while ((n = read(fd, record, sizeof(record) - 1)) > 0) {
+		record[n] = '\0';
+		at = strstr(record, ";rcu_preempt: wait state:");
+		at = at ? at : strstr(record, ";rcu: rcu_preempt: wait state:");
+		at = at ? strstr(at, "->gp_seq ") : NULL;
+		if (at)
+			seq = strtol(at + 9, NULL, 10) >> 2;
+	}
+	close(fd);
+	/* The console prints it meanwhile. */
+	usleep(300000);
+	return seq;
+}
+
+/* Function calls that CPUs had from others: TLB flushes are among them. */
+static long call_ipis(void)
+{
+	FILE *f = fopen("/proc/interrupts", "r");
+	char line[512];
+	long sum = -1;
+
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, "CAL:"), *end;
+
+		if (!at)
+			continue;
+		for (sum = 0, at += 4;; at = end) {
+			long n = strtol(at, &end, 10);
+
+			if (end == at)
+				break;
+			sum += n;
+		}
+	}
+	fclose(f);
+	return sum;
+}
+
+/* Keeps a CPU busy, in an address space that has the memory mapped. */
+static volatile unsigned char *spinner_map;
+
+static int spinner(int fd, void *arg)
+{
+	cpu_set_t set;
+
+	(void)fd;
+	CPU_ZERO(&set);
+	CPU_SET(*(int *)arg, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		return 1;
+	(void)spinner_map[0];
+	for (;;)
+		;
+	return 0;
+}
+
+/* With the memory mapped, if so, but without a pin: what stock can do as well. */
+static void unbind_rows(const char *row, size_t pages, bool loaded)
+{
+	double ticks[UNBINDS], gps[UNBINDS], ipis[UNBINDS];
+	char path[128], name[64];
+	int i, cpu, cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
+	struct worker w[8];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/unbind", scene_provider.driver);
+	for (i = 0; i < UNBINDS; i++) {
+		void *m = pages ? p2pmem_map(&scene_provider, pages * PAGE) : NULL;
+		uint64_t start;
+		long gp, ipi;
+		int err;
+
+		ASSERT_TRUE(m || !pages);
+		for (cpu = 0; loaded && cpu < cpus && cpu < 8; cpu++) {
+			spinner_map = m;
+			ASSERT_EQ(worker_start(&w[cpu], "spinner", spinner, &cpu), 0);
+		}
+		gp = grace_periods();
+		ipi = call_ipis();
+		start = count_now();
+		err = sysfs_write(path, scene_provider.bdf);
+		ticks[i] = (double)(count_now() - start);
+		ipis[i] = (double)(call_ipis() - ipi);
+		gps[i] = (double)(grace_periods() - gp);
+		for (cpu = 0; loaded && cpu < cpus && cpu < 8; cpu++)
+			worker_kill(&w[cpu], SIGKILL);
+		EXPECT_EQ(err, 0);
+		EXPECT_GE(gp, 0);
+		EXPECT_GE(ipi, 0);
+		if (m)
+			munmap(m, pages * PAGE);
+		ASSERT_EQ(provider_bind(&scene_provider), 0);
+	}
+	if (!loaded)
+		say_median(row, pages, ticks, UNBINDS);
+	snprintf(name, sizeof(name), "%s%s-gp", row, loaded ? "-loaded" : "");
+	say_median(name, pages, gps, UNBINDS);
+	snprintf(name, sizeof(name), "%s%s-ipi", row, loaded ? "-loaded" : "");
+	say_median(name, pages, ipis, UNBINDS);
+}
+
+static void unbind(void)
+{
+	unbind_rows("unbind", 0, false);
+	unbind_rows("unbind", 256, false);
+}
+
+static void unbind_loaded(void)
+{
+	unbind_rows("unbind", 256, true);
+}
+
 /* The notifier's own events, for the time a broadcast takes. */
 #define TRACING	"/sys/kernel/tracing/"
 #define EVENTS	TRACING "events/pfn_revoke/"
@@ -432,6 +586,7 @@ static double revoke_mrs(unsigned int n, size_t pages, bool timeline)
 	unsigned long long ns = 0;
 	struct unbind u;
 	struct rdma r;
+	long gp = 0;
 	double end;
 	char *m;
 
@@ -446,8 +601,12 @@ static double revoke_mrs(unsigned int n, size_t pages, bool timeline)
 	}
 	ASSERT_EQ(i, n);
 	ASSERT_TRUE(trace_start(timeline ? "" : "pfn_revoke_end/"));
+	if (!timeline)
+		gp = grace_periods();
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
 	end = mono();
+	if (!timeline && pages == 1)
+		count_say("revoke-gp", n, (double)(grace_periods() - gp));
 	trace_stop();
 	EXPECT_EQ(u.err, 0);
 	EXPECT_TRUE(trace_broadcast(&pins, &ns));
@@ -474,6 +633,104 @@ static void p2p_revoke(void)
 	count_say("revoke-256-pages", 100, revoke_mrs(100, 256, false));
 }
 
+/* The same of iommufd mappings of one page each */
+static double revoke_maps(unsigned int n)
+{
+	struct map m = { .len = PAGE };
+	unsigned int i, pins = 0;
+	unsigned long long ns = 0;
+	struct vfio_dev dev;
+	struct unbind u;
+	uint64_t done;
+	char bdf[32];
+	int err = 0;
+
+	m.at = p2pmem_map(&scene_provider, n * PAGE);
+	ASSERT_TRUE(m.at);
+	ASSERT_EQ(vfio_find(EDU_VENDOR, EDU_DEVICE, 0, bdf), 0);
+	ASSERT_EQ(vfio_bind(bdf), 0);
+	ASSERT_EQ(vfio_space_open(&m.space, VFIO_KIND_IOMMUFD), 0);
+	ASSERT_EQ(vfio_attach(&m.space, &dev, bdf), 0);
+	for (i = 0; i < n && !err; i++)
+		err = vfio_map(&m.space, (char *)m.at + i * PAGE, IOVA + 2 * i * PAGE,
+			       PAGE, VFIO_RW);
+	ASSERT_EQ(err, 0);
+	ASSERT_TRUE(trace_start("pfn_revoke_end/"));
+	ASSERT_TRUE(unbind_now(&scene_provider, &u));
+	trace_stop();
+	EXPECT_EQ(u.err, 0);
+	EXPECT_TRUE(trace_broadcast(&pins, &ns));
+	EXPECT_EQ(pins, n);
+	EXPECT_EQ(vfio_unmap_all(&m.space, &done), 0);
+	vfio_detach(&dev);
+	vfio_space_close(&m.space);
+	EXPECT_EQ(vfio_unbind(bdf), 0);
+	munmap(m.at, n * PAGE);
+	EXPECT_EQ(provider_bind(&scene_provider), 0);
+	return (double)ns;
+}
+
+/*
+ * Upstream's path for the same job: a BAR of a VFIO device as a dma-buf, which
+ * iommufd maps n times. Switching memory decoding off revokes it.
+ */
+static double revoke_dmabuf(unsigned int n)
+{
+	struct vfio_dev dev, owner;
+	struct vfio_space space, own;
+	char bdf[32], owner_bdf[32];
+	uint64_t start, cost, done;
+	unsigned int i;
+	int fd, err = 0;
+
+	ASSERT_EQ(vfio_find(EDU_VENDOR, EDU_DEVICE, 0, bdf), 0);
+	ASSERT_EQ(vfio_find(IVSHMEM_VENDOR, IVSHMEM_DEVICE, 0, owner_bdf), 0);
+	ASSERT_EQ(vfio_bind(bdf), 0);
+	ASSERT_EQ(vfio_bind(owner_bdf), 0);
+	ASSERT_EQ(vfio_space_open(&space, VFIO_KIND_IOMMUFD), 0);
+	ASSERT_EQ(vfio_attach(&space, &dev, bdf), 0);
+	ASSERT_EQ(vfio_space_open(&own, VFIO_KIND_IOMMUFD), 0);
+	ASSERT_EQ(vfio_attach(&own, &owner, owner_bdf), 0);
+	ASSERT_EQ(vfio_memory(&owner, true), 0);
+	fd = vfio_bar_dmabuf(&owner, IVSHMEM_MEMORY, PAGE);
+	ASSERT_GE(fd, 0);
+	for (i = 0; i < n && !err; i++)
+		err = iommufd_map_file(space.fd, space.ioas, fd, IOVA + 2 * i * PAGE, PAGE);
+	ASSERT_EQ(err, 0);
+
+	start = count_now();
+	err = vfio_memory(&owner, false);
+	cost = count_now() - start;
+	EXPECT_EQ(err, 0);
+	/* It is revoked: it cannot be mapped any more. */
+	if (n)
+		EXPECT_TRUE(iommufd_map_file(space.fd, space.ioas, fd,
+					     IOVA + 2 * n * PAGE, PAGE) < 0);
+	EXPECT_EQ(vfio_memory(&owner, true), 0);
+
+	EXPECT_EQ(n ? vfio_unmap_all(&space, &done) : 0, 0);
+	close(fd);
+	vfio_detach(&owner);
+	vfio_space_close(&own);
+	vfio_detach(&dev);
+	vfio_space_close(&space);
+	EXPECT_EQ(vfio_unbind(owner_bdf), 0);
+	EXPECT_EQ(vfio_unbind(bdf), 0);
+	return (double)cost;
+}
+
+static void p2p_dmabuf(void)
+{
+	static const unsigned int counts[] = { 1, 10, 100, 1000 };
+	size_t i;
+
+	count_say("dmabuf", 0, revoke_dmabuf(0));
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		count_say("dmabuf", counts[i], revoke_dmabuf(counts[i]));
+		count_say("revoke-maps", counts[i], revoke_maps(counts[i]));
+	}
+}
+
 static void p2p_timeline(void)
 {
 	revoke_mrs(1, 1, true);
@@ -487,11 +744,14 @@ static const struct tap_test tests[] = {
 	{ "reg_huge", reg_huge, 300 },
 	{ "wire", wire, 300 },
 	{ "map", map, 300 },
+	{ "unbind", unbind, 300 },
+	{ "unbind_loaded", unbind_loaded, 300 },
 	{ "p2p_reg", p2p_reg, 300 },
 	{ "p2p_wire", p2p_wire, 300 },
 	{ "p2p_map", p2p_map, 300 },
 	{ "p2p_revoke", p2p_revoke, 300 },
 	{ "p2p_timeline", p2p_timeline, 300 },
+	{ "p2p_dmabuf", p2p_dmabuf, 300 },
 	{ NULL, NULL, 0 },
 };
 

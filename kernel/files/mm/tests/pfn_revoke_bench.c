@@ -9,6 +9,9 @@
  * machine has: the notifier never touches memory.
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/hardirq.h>
 #include <linux/hrtimer.h>
 #include <linux/interval_tree.h>
 #include <linux/kthread.h>
@@ -17,11 +20,14 @@
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
 #include <linux/module.h>
+#include <linux/percpu-refcount.h>
 #include <linux/pfn_revoke.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
+#include <asm/tlb.h>
 #include <asm/tsc.h>
 
 /* Page @n of the provider; beyond the physical addresses of any machine */
@@ -323,6 +329,140 @@ static void bench_memory(struct kunit *test)
 	}
 }
 
+/*
+ * Waiting for GUP-fast walkers before the memory map goes away: grace periods of
+ * both kinds and function calls to other CPUs, counted. "drain" is what
+ * memunmap_pages() does in any case, "chosen" what it does with the series.
+ */
+unsigned long rcu_get_gp_seq(void);		/* kernel/rcu/rcu.h */
+unsigned long rcu_exp_batches_completed(void);
+
+enum window {
+	WINDOW_DRAIN,
+	WINDOW_CHOSEN,
+	WINDOW_SYNCHRONIZE,
+	WINDOW_EXPEDITED,
+	WINDOW_SYNC_ONE,
+	NR_WINDOWS,
+};
+
+static const char * const window_names[] = {
+	"drain", "chosen", "synchronize", "expedited", "sync-one",
+};
+
+struct window_drain {
+	struct percpu_ref ref;
+	struct completion done;
+};
+
+static void window_released(struct percpu_ref *ref)
+{
+	complete(&container_of(ref, struct window_drain, ref)->done);
+}
+
+static u64 window_ipis(void)
+{
+	unsigned int cpu;
+	u64 sum = 0;
+
+	for_each_online_cpu(cpu)
+		sum += READ_ONCE(per_cpu(irq_stat, cpu).counts[IRQ_COUNT_CALL_FUNCTION]);
+	return sum;
+}
+
+/* How many have begun */
+static u64 window_gps(unsigned long seq)
+{
+	return (seq + 3) >> 2;
+}
+
+static void window_wait(struct kunit *test, enum window how)
+{
+	struct window_drain *drain = NULL;
+	unsigned long state;
+
+	if (how == WINDOW_SYNCHRONIZE)
+		return synchronize_rcu();
+	if (how == WINDOW_EXPEDITED)
+		return synchronize_rcu_expedited();
+	if (how == WINDOW_SYNC_ONE)
+		return tlb_remove_table_sync_one();
+
+	drain = kzalloc_obj(*drain);
+	KUNIT_ASSERT_NOT_NULL(test, drain);
+	init_completion(&drain->done);
+	KUNIT_ASSERT_EQ(test, 0, percpu_ref_init(&drain->ref, window_released, 0,
+						 GFP_KERNEL));
+	state = get_state_synchronize_rcu();
+	percpu_ref_kill(&drain->ref);
+	wait_for_completion(&drain->done);
+	if (how == WINDOW_CHOSEN)
+		cond_synchronize_rcu(state);
+	percpu_ref_exit(&drain->ref);
+	kfree(drain);
+}
+
+/* In and out of RCU, never idle */
+static int window_spin(void *unused)
+{
+	while (!kthread_should_stop()) {
+		rcu_read_lock();
+		udelay(50);
+		rcu_read_unlock();
+		cond_resched();
+	}
+	return 0;
+}
+
+static void window_count(struct kunit *test, bool loaded)
+{
+	u64 gps[ROUNDS], exps[ROUNDS], ipis[ROUNDS];
+	enum window how;
+	unsigned int i;
+
+	for (how = 0; how < NR_WINDOWS; how++) {
+		for (i = 0; i < ROUNDS; i++) {
+			/* What is under way is over, and the CPUs are idle, if so */
+			synchronize_rcu();
+			msleep(20);
+			gps[i] = window_gps(rcu_get_gp_seq());
+			exps[i] = window_gps(rcu_exp_batches_completed());
+			ipis[i] = window_ipis();
+			window_wait(test, how);
+			ipis[i] = window_ipis() - ipis[i];
+			exps[i] = window_gps(rcu_exp_batches_completed()) - exps[i];
+			gps[i] = window_gps(rcu_get_gp_seq()) - gps[i];
+		}
+		sort(gps, ROUNDS, sizeof(gps[0]), compare, NULL);
+		sort(exps, ROUNDS, sizeof(exps[0]), compare, NULL);
+		sort(ipis, ROUNDS, sizeof(ipis[0]), compare, NULL);
+		pr_info("BENCH window-%s-gp %u %llu %llu\n", window_names[how],
+			loaded, gps[0], gps[ROUNDS / 2]);
+		pr_info("BENCH window-%s-exp %u %llu %llu\n", window_names[how],
+			loaded, exps[0], exps[ROUNDS / 2]);
+		pr_info("BENCH window-%s-ipi %u %llu %llu\n", window_names[how],
+			loaded, ipis[0], ipis[ROUNDS / 2]);
+	}
+}
+
+static void bench_window(struct kunit *test)
+{
+	struct task_struct *spin[NR_CPUS] = {};
+	unsigned int cpu;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	window_count(test, false);
+	for_each_online_cpu(cpu) {
+		spin[cpu] = kthread_run_on_cpu(window_spin, NULL, cpu, "window/%u");
+		KUNIT_EXPECT_FALSE(test, IS_ERR(spin[cpu]));
+	}
+	window_count(test, true);
+	for_each_online_cpu(cpu)
+		if (!IS_ERR(spin[cpu]))
+			kthread_stop(spin[cpu]);
+}
+
 static int bench_init(struct kunit *test)
 {
 	struct bench *b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
@@ -364,7 +504,18 @@ static struct kunit_suite suite = {
 	.exit		= bench_exit,
 	.test_cases	= cases,
 };
-kunit_test_suite(suite);
+
+/* Counts events, on two CPUs and without instructions being counted */
+static struct kunit_case window_cases[] = {
+	KUNIT_CASE(bench_window),
+	{}
+};
+
+static struct kunit_suite window_suite = {
+	.name		= "pfn_revoke_window",
+	.test_cases	= window_cases,
+};
+kunit_test_suites(&suite, &window_suite);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Cost of PFN-range revocation");
