@@ -19,6 +19,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -359,8 +360,10 @@ static void say_median(const char *row, size_t size, double *value, unsigned int
 	tap_note("BENCH %s %zu %.1f %.1f", row, size, value[0], value[n / 2]);
 }
 
+#define NO_RCU	LONG_MIN
+
 /*
- * Grace periods since boot, or -1. RCU tells when it is asked for its state, if
+ * Grace periods so far, or NO_RCU; they are counted from below 0. RCU tells when it is asked for its state, if
  * the command line has rcutree.sysrq_rcu=1; with rcupdate.rcu_normal=1 nobody
  * gets an expedited one, which it would not count.
  */
@@ -368,14 +371,13 @@ static long grace_periods(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	char record[1024], *at;
-	long seq = -1;
+	long seq = NO_RCU;
 	ssize_t n;
 
 	if (fd < 0)
-		return -1;
+		return NO_RCU;
 	lseek(fd, 0, SEEK_END);
-	if (sysfs_write("/proc/sysrq-trigger", "y"))
-		seq = -1;
+	sysfs_write("/proc/sysrq-trigger", "y");
 	while ((n = read(fd, record, sizeof(record) - 1)) > 0) {
 		record[n] = '\0';
 		at = strstr(record, ";rcu_preempt: wait state:");
@@ -466,7 +468,7 @@ static void unbind_rows(const char *row, size_t pages, bool loaded)
 			worker_kill(&w[cpu], SIGKILL);
 		EXPECT_EQ(err, 0);
 		EXPECT_GE(ipi, 0);
-		rcu_tells = gp >= 0;
+		rcu_tells = gp != NO_RCU;
 		if (m)
 			munmap(m, pages * PAGE);
 		ASSERT_EQ(provider_bind(&scene_provider), 0);
@@ -609,7 +611,7 @@ static double revoke_mrs(unsigned int n, size_t pages, bool timeline)
 		gp = grace_periods();
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
 	end = mono();
-	if (!timeline && pages == 1 && gp >= 0)
+	if (!timeline && pages == 1 && gp != NO_RCU)
 		count_say("revoke-gp", n, (double)(grace_periods() - gp));
 	trace_stop();
 	EXPECT_EQ(u.err, 0);
