@@ -50,6 +50,7 @@ static struct {
 	enum pin_state state;
 	unsigned int flags;
 	bool detached;
+	bool has_run;			/* the one that needs no memory is in use */
 	bool holds[PAGES];
 	int starts, finishes;
 	unsigned long order_start, order_finish;
@@ -131,19 +132,19 @@ static int range_of(unsigned int page)
 	return -1;
 }
 
-/* What pfn_pin_attach() has to do; @fails: the first piece whose memory is missing */
+/* What pfn_pin_attach() has to do; @fails: the first allocation that fails */
 static int attach_expected(int p, unsigned int first, unsigned int last, unsigned long since,
 			   unsigned int fails)
 {
-	unsigned int page, to, piece;
+	unsigned int page, to, allocations = 0;
 	int r;
 
-	for (piece = 1; ; piece++, first = to + 1) {
+	for (;; first = to + 1) {
 		r = range_of(first);
 		if (r < 0)
 			return -ENODEV;
 		to = last < ranges[r].last ? last : ranges[r].last;
-		if (fails && piece >= fails)
+		if (pins[p].has_run && ++allocations >= fails && fails)
 			return -ENOMEM;
 		if (ranges[r].gone || ranges[r].gen > since || pins[p].state != LIVE)
 			return -ENODEV;
@@ -152,6 +153,7 @@ static int attach_expected(int p, unsigned int first, unsigned int last, unsigne
 				return -ENODEV;
 		for (page = first; page <= to; page++)
 			pins[p].holds[page] = true;
+		pins[p].has_run = true;
 		if (to == last)
 			return 0;
 	}

@@ -448,9 +448,13 @@ static void attach_without_memory(void)
 	shim_fail_from(0);
 	alloc(&c, &both);
 	shim_fail_from(1);
-	EXPECT_EQ(attach(&c, 0, 0), -ENOMEM);
-	shim_fail_from(0);
+	/* There is room for one run in the pin */
 	EXPECT_EQ(attach(&c, 0, 0), 0);
+	EXPECT_EQ(attach(&c, 2, 2), -ENOMEM);
+	shim_fail_from(0);
+	EXPECT_EQ(attach(&c, 2, 2), 0);
+	EXPECT_EQ(revoke_pages(2, 2), 0);
+	EXPECT_EQ(c.finishes, 1);
 	detach(&c);
 }
 
