@@ -224,7 +224,7 @@ static void after(void)
 
 	pfn_range_unregister(range);
 	/* A worker of the broadcast may be on its way out, with the last reference */
-	for (ms = 0; ms < LIMIT; ms++) {
+	for (ms = 0; ms < 1000; ms++) {
 		rcu_barrier();
 		if (shim_allocated() == allocated)
 			break;
