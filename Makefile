@@ -74,7 +74,7 @@ check-long: deps
 	@scripts/check --long
 
 check-faults: deps
-	@scripts/check --only long-faults hostile-debug
+	@scripts/check --only long-faults kunit-debug
 
 series-check: deps
 	@scripts/series check
