@@ -28,14 +28,17 @@ double clock_scale(void)
 
 	if (scale == 0) {
 		scale = 1;
-		if (!uname(&u) && (strstr(u.release, "-debug") ||
-				  strstr(u.release, "-kcsan")))
+		if (uname(&u))
+			return scale;
+		if (strstr(u.release, "-debug") || strstr(u.release, "-kcsan"))
 			scale = 6;
+		else if (strcmp(u.machine, "x86_64"))
+			scale = 2;
 	}
 	return scale;
 }
 
 unsigned int clock_fewer(unsigned int n)
 {
-	return clock_scale() > 1 ? (n + 3) / 4 : n;
+	return clock_scale() > 2 ? (n + 3) / 4 : n;
 }

@@ -8,6 +8,7 @@
 
 bool count_works(void)
 {
+#ifdef __x86_64__
 	uint64_t i = 1000000, n = count_now();
 
 	__asm__ volatile("1: dec %0; jnz 1b" : "+r" (i));
@@ -17,6 +18,9 @@ bool count_works(void)
 		return true;
 	tap_note("the counter went up by %llu in a loop of 2000000 instructions: boot with --icount --smp 1",
 		 (unsigned long long)n);
+#else
+	tap_note("instructions are counted on x86 only");
+#endif
 	return false;
 }
 

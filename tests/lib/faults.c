@@ -30,19 +30,29 @@ void faults_close(struct faults *f)
 	f->fd = -1;
 }
 
-/* "DMAR: [DMA Write NO_PASID] Request device [0000:00:03.0] fault addr 0xa000000 [...". */
-static bool is_fault(const char *line, const char *bdf, uint64_t iova, size_t len)
+/*
+ * Where a line begins to tell of a fault, and of which:
+ * DMAR: [DMA Write NO_PASID] Request device [0000:00:03.0] fault addr 0xa000000 [...
+ * arm-smmu-v3 9050000.smmuv3: event: F_TRANSLATION client: 0000:00:03.0 sid: ... iova: 0xa000000 ...
+ */
+static const char *fault_in(const char *line, char who[32], unsigned long long *addr)
 {
-	const char *at = strstr(line, "Request device [");
-	unsigned long long addr;
-	char who[32];
+	const char *dmar = strstr(line, "DMAR: [DMA ");
+	const char *smmu = strstr(line, "event: F_TRANSLATION client: ");
+	const char *at;
 
-	if (!strstr(line, "DMAR: [DMA ") || !at)
-		return false;
-	if (sscanf(at, "Request device [%31[^]]] fault addr %llx", who, &addr) != 2)
-		return false;
-	/* the IOMMU reports pages */
-	return !strcmp(who, bdf) && addr >= (iova & ~4095ULL) && addr < iova + len;
+	if (dmar) {
+		at = strstr(dmar, "Request device [");
+		if (at && sscanf(at, "Request device [%31[^]]] fault addr %llx",
+				 who, addr) == 2)
+			return dmar;
+	} else if (smmu) {
+		at = strstr(smmu, " iova: ");
+		if (at && sscanf(smmu, "event: F_TRANSLATION client: %31s", who) == 1 &&
+		    sscanf(at, " iova: %llx", addr) == 1)
+			return smmu;
+	}
+	return NULL;
 }
 
 bool faults_seen(struct faults *f, const char *bdf, uint64_t iova, size_t len,
@@ -55,12 +65,18 @@ bool faults_seen(struct faults *f, const char *bdf, uint64_t iova, size_t len,
 	for (;;) {
 		n = read(f->fd, line, sizeof(line) - 1);
 		if (n > 0) {
+			unsigned long long addr;
+			const char *at;
+			char who[32];
+
 			line[n] = '\0';
-			if (!is_fault(line, bdf, iova, len))
+			at = fault_in(line, who, &addr);
+			if (!at || strcmp(who, bdf) ||
+			    /* an IOMMU may report the page */
+			    addr < (iova & ~4095ULL) || addr >= iova + len)
 				continue;
 			snprintf(f->line, sizeof(f->line), "%.*s",
-				 (int)strcspn(strstr(line, "DMAR"), "\n"),
-				 strstr(line, "DMAR"));
+				 (int)strcspn(at, "\n"), at);
 			return true;
 		}
 		/* overrun: the oldest lines are lost, go on with the next */

@@ -17,7 +17,12 @@
 #include <unistd.h>
 
 #define PCI "/sys/bus/pci/devices"
+/* run-guest's two machines */
+#ifdef __x86_64__
 #define MONITOR "/dev/ttyS2"
+#else
+#define MONITOR "/dev/ttyS1"
+#endif
 
 #define CAP_POINTER 0x34
 #define CAP_EXPRESS 0x10

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The hot-plug slot in which the provider sits (run-guest --hotplug). ttyS2 is
- * the machine's monitor: the guest pulls its own device.
+ * The hot-plug slot in which the provider sits (run-guest --hotplug). A serial
+ * line is the machine's monitor: the guest pulls its own device.
  */
 #ifndef REVPIN_SLOT_H
 #define REVPIN_SLOT_H
