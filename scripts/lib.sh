@@ -41,6 +41,15 @@ check_jobs() {
 	esac
 }
 
+# What a guest can be; the host is always the first.
+check_arch() {
+	ARCH=${ARCH:-x86_64}
+	case $ARCH in
+	x86_64 | arm64) ;;
+	*) die "ARCH='$ARCH' is not known; it can be x86_64 or arm64" ;;
+	esac
+}
+
 # need COMMAND...: every tool, or one message that names what is missing.
 need() {
 	local t missing=
