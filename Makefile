@@ -2,7 +2,10 @@
 # The commands; what they do is in scripts/.
 
 MAKEFLAGS += --no-print-directory
-export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
+export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL ARCH
+
+# Set when the guest is not what the host is.
+OTHER := $(filter-out x86_64,$(ARCH))
 
 .PHONY: help args deps kernel kernel-debug image userspace install demo demo-two check models \
 	check-native check-mutations stress check-selftests lint shell series bench check-long \
@@ -13,19 +16,19 @@ help:
 
 # Every target that builds looks at its variables first.
 args:
-	@scripts/check-args
+	@scripts/check-args $(MAKECMDGOALS)
 
 deps: args
 	@scripts/deps
 
 kernel: args
-	@scripts/build-kernel plain
+	@scripts/build-kernel $(or $(OTHER),plain)
 
 kernel-debug: args
 	@scripts/build-kernel debug
 
 image: args
-	@qemu-images/build
+	@qemu-images/build $(if $(OTHER),--arch $(OTHER))
 
 userspace: args
 	@$(MAKE) -s -C userspace
@@ -62,7 +65,7 @@ lint: args
 	@tests/host/lint
 
 shell: deps
-	@scripts/run-guest --run shell $(if $(DEBUG),--kernel-variant debug) --append "$(APPEND)"
+	@scripts/run-guest --run shell --kernel-variant $(or $(OTHER),$(if $(DEBUG),debug,plain)) --append "$(APPEND)"
 
 series: args
 	@scripts/series mail build/series
