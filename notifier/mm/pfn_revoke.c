@@ -517,7 +517,7 @@ EXPORT_SYMBOL_GPL(pfn_reopen_range);
  * (VM_PFNMAP mappings of whatever kind). The answer about a provider may be out
  * of date at once; pfn_pin_attach() checks again.
  *
- * Context: any but interrupts.
+ * Context: process context, takes a spinlock.
  * Return: 1 if @pfn has a provider; 0 if it has none and had none when it was
  * looked up; -EAGAIN if it has none now but some provider has gone since @gen,
  * so that it may have had one: look it up again. Which PFNs have gone is not

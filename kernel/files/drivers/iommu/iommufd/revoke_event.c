@@ -83,9 +83,9 @@
  *
  * iopt_event_lock is one for all, since a revocation has to know which IOASs it
  * has told already, and others may be at work on the same ones. It is held while
- * the maps of one run are walked, as many as there are copies of it, and waits for
- * nothing: eventfd_signal() does not sleep. Whoever exchanges the eventfd knows that the old one is not
- * signalled any more when he has had the lock.
+ * the maps of one run are walked, as many as there are copies of it, and waits
+ * for nothing: eventfd_signal() does not sleep. Whoever exchanges the eventfd
+ * knows that the old one is not signalled any more when he has had the lock.
  */
 #include <linux/eventfd.h>
 #include <linux/overflow.h>
@@ -147,7 +147,8 @@ void iopt_run_tell(struct iopt_run *run)
  * iopt_area_tell_holes() - Tell that an area has holes from the beginning
  * @area: The area, which was mapped and has its pages since right now
  *
- * Under iova_rwsem for writing.
+ * Under iova_rwsem for writing, and under domains_rwsem: whether the area has a
+ * domain does not change.
  */
 void iopt_area_tell_holes(struct iopt_area *area)
 {
