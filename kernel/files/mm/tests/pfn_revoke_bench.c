@@ -336,6 +336,8 @@ static void bench_memory(struct kunit *test)
  */
 unsigned long rcu_get_gp_seq(void);		/* kernel/rcu/rcu.h */
 unsigned long rcu_exp_batches_completed(void);
+void rcu_expedite_gp(void);
+void rcu_unexpedite_gp(void);
 
 enum window {
 	WINDOW_DRAIN,
@@ -452,6 +454,8 @@ static void bench_window(struct kunit *test)
 
 	if (num_online_cpus() < 2)
 		kunit_skip(test, "needs two CPUs");
+	/* While the kernel boots all grace periods are expedited */
+	rcu_unexpedite_gp();
 	window_count(test, false);
 	for_each_online_cpu(cpu) {
 		spin[cpu] = kthread_run_on_cpu(window_spin, NULL, cpu, "window/%u");
@@ -461,6 +465,7 @@ static void bench_window(struct kunit *test)
 	for_each_online_cpu(cpu)
 		if (!IS_ERR(spin[cpu]))
 			kthread_stop(spin[cpu]);
+	rcu_expedite_gp();
 }
 
 static int bench_init(struct kunit *test)
