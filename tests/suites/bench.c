@@ -398,30 +398,46 @@ static long grace_periods(void)
 	return seq;
 }
 
-/* Function calls that CPUs had from others: TLB flushes are among them. */
-static long call_ipis(void)
+#define TRACING	"/sys/kernel/tracing/"
+#define CALLS	TRACING "events/csd/csd_queue_cpu/enable"
+
+/* To be truncated is what makes the file forget. */
+static bool trace_clear(void)
 {
-	FILE *f = fopen("/proc/interrupts", "r");
+	int fd = open(TRACING "trace", O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	return fd >= 0 && !close(fd);
+}
+
+static bool calls_start(void)
+{
+	return !sysfs_write(TRACING "buffer_size_kb", "16384") &&
+	       trace_clear() && !sysfs_write(CALLS, "1");
+}
+
+/*
+ * Functions that CPUs had others run: TLB flushes, expedited grace periods and
+ * the like, but not wake-ups, which are a matter of luck. -1 on failure.
+ */
+static long calls_count(void)
+{
+	FILE *f = fopen(TRACING "trace", "r");
 	char line[512];
-	long sum = -1;
+	long n = 0;
 
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f)) {
-		char *at = strstr(line, "CAL:"), *end;
+	if (!f || sysfs_write(CALLS, "0"))
+		n = -1;
+	while (f && fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, " csd_queue_cpu: ");
 
-		if (!at)
+		at = at ? strstr(at, "func=") : NULL;
+		if (!at || n < 0 || !strncmp(at + 5, "sched_ttwu_pending", 18))
 			continue;
-		for (sum = 0, at += 4;; at = end) {
-			long n = strtol(at, &end, 10);
-
-			if (end == at)
-				break;
-			sum += n;
-		}
+		n++;
 	}
-	fclose(f);
-	return sum;
+	if (f)
+		fclose(f);
+	return n;
 }
 
 /* Keeps a CPU busy, in an address space that has the memory mapped. */
@@ -440,6 +456,12 @@ static int spinner(int fd, void *arg)
 	for (;;)
 		;
 	return 0;
+}
+
+static void stop(struct worker *w)
+{
+	worker_kill(w, SIGKILL);
+	EXPECT_GE(worker_join(w, 10), 0);
 }
 
 /* With the memory mapped, if so, but without a pin: what stock can do as well. */
@@ -464,14 +486,15 @@ static void unbind_rows(const char *row, size_t pages, bool loaded)
 			ASSERT_EQ(worker_start(&w[cpu], "spinner", spinner, &cpu), 0);
 		}
 		gp = grace_periods();
-		ipi = call_ipis();
+		EXPECT_TRUE(calls_start());
 		start = count_now();
 		err = sysfs_write(path, scene_provider.bdf);
 		ticks[i] = (double)(count_now() - start);
-		ipis[i] = (double)(call_ipis() - ipi);
+		ipi = calls_count();
+		ipis[i] = (double)ipi;
 		gps[i] = (double)(grace_periods() - gp);
 		for (cpu = 0; loaded && cpu < cpus && cpu < 8; cpu++)
-			worker_kill(&w[cpu], SIGKILL);
+			stop(&w[cpu]);
 		EXPECT_EQ(err, 0);
 		EXPECT_GE(ipi, 0);
 		rcu_tells = gp != NO_RCU;
@@ -502,7 +525,6 @@ static void unbind_loaded(void)
 }
 
 /* The notifier's own events, for the time a broadcast takes. */
-#define TRACING	"/sys/kernel/tracing/"
 #define EVENTS	TRACING "events/pfn_revoke/"
 
 static bool trace_start(const char *event)
@@ -512,8 +534,7 @@ static bool trace_start(const char *event)
 	snprintf(path, sizeof(path), EVENTS "%senable", event);
 	return !sysfs_write(TRACING "trace_clock", "mono") &&
 	       !sysfs_write(TRACING "buffer_size_kb", "16384") &&
-	       !sysfs_write(TRACING "trace", "\n") &&
-	       !sysfs_write(path, "1");
+	       trace_clear() && !sysfs_write(path, "1");
 }
 
 static void trace_stop(void)
