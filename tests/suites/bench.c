@@ -26,7 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define KIB	((size_t)1024)
@@ -532,7 +531,7 @@ static bool trace_start(const char *event)
 	char path[128];
 
 	snprintf(path, sizeof(path), EVENTS "%senable", event);
-	return !sysfs_write(TRACING "trace_clock", "mono") &&
+	return !sysfs_write(TRACING "trace_clock", "boot") &&
 	       !sysfs_write(TRACING "buffer_size_kb", "16384") &&
 	       trace_clear() && !sysfs_write(path, "1");
 }
@@ -568,14 +567,6 @@ static bool trace_broadcast(unsigned int *pins, unsigned long long *ns)
 	}
 	fclose(f);
 	return found;
-}
-
-static double mono(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Every event, and how long after the write to sysfs it was, in microseconds */
@@ -620,7 +611,6 @@ static double revoke_mrs(unsigned int n, size_t pages, bool timeline)
 	struct unbind u;
 	struct rdma r;
 	long gp = 0;
-	double end;
 	char *m;
 
 	m = p2pmem_map(&scene_provider, PAGES * PAGE);
@@ -637,7 +627,6 @@ static double revoke_mrs(unsigned int n, size_t pages, bool timeline)
 	if (!timeline)
 		gp = grace_periods();
 	ASSERT_TRUE(unbind_now(&scene_provider, &u));
-	end = mono();
 	if (!timeline && pages == 1 && gp != NO_RCU)
 		count_say("revoke-gp", n, (double)(grace_periods() - gp));
 	trace_stop();
@@ -645,7 +634,7 @@ static double revoke_mrs(unsigned int n, size_t pages, bool timeline)
 	EXPECT_TRUE(trace_broadcast(&pins, &ns));
 	EXPECT_EQ(pins, n);
 	if (timeline)
-		trace_timeline(n, end - u.seconds, end);
+		trace_timeline(n, u.start, u.start + u.seconds);
 	for (i = 0; i < n; i++)
 		EXPECT_EQ(ibv_dereg_mr(mr[i]), 0);
 	rdma_close(&r);
