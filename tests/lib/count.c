@@ -34,8 +34,8 @@ static int compare(const void *a, const void *b)
 int count_row(const char *row, size_t size, unsigned int rounds, unsigned int n,
 	      unsigned int each, int (*op)(void *arg), void *arg)
 {
-	uint64_t cost[MAX_ROUNDS], sum = 0;
-	unsigned int i, k, quarter;
+	uint64_t cost[MAX_ROUNDS];
+	unsigned int i, k;
 	int err;
 
 	if (rounds > MAX_ROUNDS)
@@ -52,11 +52,8 @@ int count_row(const char *row, size_t size, unsigned int rounds, unsigned int n,
 			cost[i - 1] = count_now() - start;
 	}
 	qsort(cost, rounds, sizeof(cost[0]), compare);
-	quarter = rounds / 4;
-	for (i = quarter; i < rounds - quarter; i++)
-		sum += cost[i];
 	tap_note("BENCH %s %zu %.1f %.1f", row, size, (double)cost[0] / (n * each),
-		 (double)sum / (rounds - 2 * quarter) / (n * each));
+		 (double)cost[rounds / 2] / (n * each));
 	return 0;
 }
 

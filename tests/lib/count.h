@@ -27,11 +27,11 @@ bool count_works(void);
 /*
  * Runs op(arg) n times, and that so many rounds (100 at most) after one that
  * does not count, and prints
- *	# BENCH row size least middle
- * in instructions, of the cheapest round and of the mean without the cheapest and
- * the dearest quarter, divided by n and by each, which is how many of what counts
- * op does. (A median jumps where rounds come in two kinds, such as with and
- * without RCU callbacks to run.) op returns 0 or -errno, which ends it.
+ *	# BENCH row size least median
+ * in instructions, of the cheapest round and of the middle one, divided by n and
+ * by each, which is how many of what counts op does. Rounds that are shorter than
+ * a few ticks come in two kinds, with and without RCU callbacks to run, and then
+ * a median jumps. op returns 0 or -errno, which ends it.
  */
 int count_row(const char *row, size_t size, unsigned int rounds, unsigned int n,
 	      unsigned int each, int (*op)(void *arg), void *arg);
