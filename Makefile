@@ -2,7 +2,13 @@
 # The commands; what they do is in scripts/.
 
 MAKEFLAGS += --no-print-directory
-export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL ARCH
+export KSRC KTARBALL REVPIN_CACHE JOBS V REVPIN_ACCEL
+# Not when it is empty: the kernel's make would take that for an architecture.
+ifneq ($(ARCH),)
+export ARCH
+else
+unexport ARCH
+endif
 
 # Set when the guest is not what the host is.
 OTHER := $(filter-out x86_64,$(ARCH))
