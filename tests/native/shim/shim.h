@@ -166,6 +166,9 @@ void shim_init_delayed_work(struct delayed_work *work, void (*func)(struct work_
 void cancel_delayed_work_sync(struct delayed_work *work);
 void destroy_delayed_work_on_stack(struct delayed_work *work);
 
+/* A program that still runs then has failed: it says "not ok 1 NAME", and ends */
+void shim_deadline(const char *name, unsigned long seconds);
+
 /* The log */
 
 void shim_printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
