@@ -15,6 +15,7 @@
 #include "holders.h"
 #include "mutate.h"
 #include "p2pmem.h"
+#include "registrar.h"
 #include "scene.h"
 #include "stacks.h"
 #include "sysfs.h"
@@ -218,33 +219,6 @@ static int unbinder(int fd, void *arg)
 	return 0;
 }
 
-struct other {
-	volatile bool back;
-};
-
-static int walker_alone(int fd, void *arg)
-{
-	struct other *o = arg;
-	struct ibv_mr *mr;
-	struct rdma r;
-	void *m;
-
-	ASSERT_EQ(rdma_open(&r), 0);
-	m = p2pmem_map(&scene_provider, 4 * PAGE);
-	ASSERT_TRUE(m);
-	mem_fill(m, 4 * PAGE, 1);
-	ASSERT_TRUE(run_as_walker());
-	mr = ibv_reg_mr(r.pd, m, 4 * PAGE, RDMA_ALL);
-	o->back = true;
-	ASSERT_TRUE(worker_hear(fd, 'x', 60));
-	/* it may have got the pages, before the unmap was over */
-	if (mr)
-		EXPECT_EQ(ibv_dereg_mr(mr), 0);
-	munmap(m, 4 * PAGE);
-	EXPECT_EQ(rdma_close(&r), 0);
-	return 0;
-}
-
 /*
  * Without the skipped IPI the flush waits for it: there is no such walker. It
  * is a process of its own, whose page tables nobody else flushes: a copy of a
@@ -252,28 +226,31 @@ static int walker_alone(int fd, void *arg)
  */
 static void flush_waits_for_the_walker(void)
 {
-	struct other *o = worker_shared(sizeof(*o));
+	struct registrar *reg = worker_shared(sizeof(*reg));
 	struct unbind u = { .done = true };
 	struct worker who, w;
 
-	ASSERT_TRUE(o);
+	ASSERT_TRUE(reg);
+	reg->place = run_as_walker;
 	ASSERT_EQ(mutate_add("gup_hold"), 0);
 	ASSERT_EQ(worker_start(&who, "unbinder", unbinder, NULL), 0);
-	ASSERT_EQ(worker_start(&w, "walker", walker_alone, o), 0);
+	ASSERT_EQ(worker_start(&w, "walker", registrar, reg), 0);
 	EXPECT_TRUE(walker_is_held());
-	EXPECT_TRUE(!o->back);
+	EXPECT_TRUE(!reg->left);
 	u.start = clock_now();
 	ASSERT_TRUE(worker_tell(who.fd, 'u'));
 	clock_sleep_ms((unsigned int)(500 * clock_scale()));
 	EXPECT_TRUE(is_open());
-	EXPECT_TRUE(!o->back);
+	EXPECT_TRUE(!reg->left);
 	ASSERT_EQ(mutate_restore(), 0);
 	EXPECT_EQ(worker_join(&who, 10), 0);
 	u.seconds = clock_now() - u.start;
+	/* it may have got the pages, before the unmap was over */
+	EXPECT_TRUE(worker_hear(w.fd, 'm', 10));
 	EXPECT_TRUE(worker_tell(w.fd, 'x'));
 	EXPECT_EQ(worker_join(&w, 10), 0);
 	scene_aftermath(&u, NULL, NULL, NULL, 0);
-	worker_unshare(o, sizeof(*o));
+	worker_unshare(reg, sizeof(*reg));
 }
 #endif
 

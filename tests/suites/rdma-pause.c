@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "mutate.h"
 #include "p2pmem.h"
+#include "registrar.h"
 #include "scene.h"
 #include "stacks.h"
 #include "tap.h"
@@ -159,10 +160,10 @@ static void copy_of_many_received(void)
 	copy_in_flight(IBV_WR_SEND, PAGE, false);
 }
 
-/* What a worker does in the kernel while it is held there. */
-struct held {
+/* A worker that is held in mmap(). */
+struct mapper {
 	volatile bool entered, left;
-	volatile bool got;		/* a mapping, or an MR */
+	volatile bool got;		/* a mapping */
 	volatile int err;
 	volatile bool gone;		/* the mapping gives SIGBUS */
 	volatile bool mr_refused;
@@ -179,7 +180,7 @@ static bool wait_for(volatile bool *flag, double seconds)
 
 static int mapping(int fd, void *arg)
 {
-	struct held *h = arg;
+	struct mapper *h = arg;
 	struct ibv_mr *mr;
 	struct rdma r;
 	void *m;
@@ -211,7 +212,7 @@ static int mapping(int fd, void *arg)
  */
 static void mmap_half_way_in(void)
 {
-	struct held *h = worker_shared(sizeof(*h));
+	struct mapper *h = worker_shared(sizeof(*h));
 	struct worker w;
 	struct unbind u;
 
@@ -246,60 +247,33 @@ static void mmap_half_way_in(void)
 	worker_unshare(h, sizeof(*h));
 }
 
-static int registering(int fd, void *arg)
-{
-	struct held *h = arg;
-	struct ibv_mr *mr;
-	struct rdma r;
-	void *m;
-
-	ASSERT_EQ(rdma_open(&r), 0);
-	m = p2pmem_map(&scene_provider, 4 * PAGE);
-	ASSERT_TRUE(m);
-	h->entered = true;
-	errno = 0;
-	mr = ibv_reg_mr(r.pd, m, 4 * PAGE, RDMA_ALL);
-	h->err = errno;
-	h->got = mr;
-	h->left = true;
-	if (!mr)
-		EXPECT_EQ(account_pinned(getpid()), 0);
-	ASSERT_TRUE(worker_tell(fd, 'm'));
-	ASSERT_TRUE(worker_hear(fd, 'x', 60));
-	if (mr)
-		EXPECT_EQ(ibv_dereg_mr(mr), 0);
-	munmap(m, 4 * PAGE);
-	EXPECT_EQ(rdma_close(&r), 0);
-	return 0;
-}
-
-static void start_registering(struct worker *w, struct held *h)
+static void start_registering(struct worker *w, struct registrar *reg)
 {
 	ASSERT_EQ(mutate_add("attach_gap"), 0);
-	ASSERT_EQ(worker_start(w, "registrar", registering, h), 0);
-	ASSERT_TRUE(wait_for(&h->entered, 20));
+	ASSERT_EQ(worker_start(w, "registrar", registrar, reg), 0);
+	ASSERT_TRUE(wait_for(&reg->entered, 20));
 	clock_sleep_ms((unsigned int)(100 * clock_scale()));
-	if (!EXPECT_TRUE(!h->left))
+	if (!EXPECT_TRUE(!reg->left))
 		tap_note("the registration was not held");
 }
 
 /* The broadcast comes after the pin and before the attach: that is refused. */
 static void pinned_not_attached(void)
 {
-	struct held *h = worker_shared(sizeof(*h));
+	struct registrar *reg = worker_shared(sizeof(*reg));
 	struct worker w;
 	struct unbind u;
 
-	ASSERT_TRUE(h);
-	start_registering(&w, h);
+	ASSERT_TRUE(reg);
+	start_registering(&w, reg);
 	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
 	clock_sleep_ms((unsigned int)(500 * clock_scale()));
-	EXPECT_TRUE(!h->left);
+	EXPECT_TRUE(!reg->left);
 	ASSERT_EQ(mutate_restore(), 0);
 	EXPECT_TRUE(worker_hear(w.fd, 'm', 20));
-	EXPECT_TRUE(!h->got);
-	tap_note("ibv_reg_mr(): %s", strerror(h->err));
-	EXPECT_EQ(h->err, ENODEV);
+	EXPECT_TRUE(!reg->got);
+	tap_note("ibv_reg_mr(): %s", strerror(reg->err));
+	EXPECT_EQ(reg->err, ENODEV);
 	/* the registration has given its pages back by itself */
 	if (!EXPECT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0)))
 		stack_note(u.pid, "the unbind");
@@ -307,24 +281,24 @@ static void pinned_not_attached(void)
 	EXPECT_EQ(worker_join(&w, 20), 0);
 	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
 	scene_aftermath(&u, NULL, NULL, NULL, 0);
-	worker_unshare(h, sizeof(*h));
+	worker_unshare(reg, sizeof(*reg));
 }
 
 /* Held for a while and no unbind: nothing is wrong with it. */
 static void attach_late(void)
 {
-	struct held *h = worker_shared(sizeof(*h));
+	struct registrar *reg = worker_shared(sizeof(*reg));
 	struct worker w;
 
-	ASSERT_TRUE(h);
-	start_registering(&w, h);
+	ASSERT_TRUE(reg);
+	start_registering(&w, reg);
 	ASSERT_EQ(mutate_restore(), 0);
 	EXPECT_TRUE(worker_hear(w.fd, 'm', 20));
-	EXPECT_TRUE(h->got);
+	EXPECT_TRUE(reg->got);
 	scene_unbind(NULL, NULL, NULL, 0);
 	EXPECT_TRUE(worker_tell(w.fd, 'x'));
 	EXPECT_EQ(worker_join(&w, 20), 0);
-	worker_unshare(h, sizeof(*h));
+	worker_unshare(reg, sizeof(*reg));
 }
 
 static const struct tap_test tests[] = {
