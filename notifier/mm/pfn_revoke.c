@@ -97,7 +97,7 @@
  *   pin->lock			state, list of runs of the pin, use of its ops
  * broadcast->lock		its lists of pins
  *   pin->lock
- * pfn_runners_lock		who is in a callback, for -EDEADLK
+ * pfn_runners_lock		who runs callbacks, for -EDEADLK
  *
  * All are spinlocks and none is held across a callback. Waiting is done without
  * any of them; pfn_revoke_map tells lockdep: it is "held" while callbacks run
@@ -233,7 +233,7 @@ struct pfn_broadcast {
 	struct delayed_work watchdog;
 };
 
-/* A task in a callback, on its stack; see pfn_in_callback() */
+/* A task that runs the callbacks of a broadcast, on its stack */
 struct pfn_runner {
 	struct list_head node;
 	struct task_struct *task;
@@ -512,8 +512,7 @@ EXPORT_SYMBOL_GPL(pfn_reopen_range);
  * @last: if the function returns 0 or 1: the last PFN, counted from @pfn, that
  *	has the same provider, or that has none either
  *
- * For consumers whose unit must not cross the border between two providers,
- * and for those who meet memory without a provider that they use all the same
+ * For consumers who meet memory without a provider that they use all the same
  * (VM_PFNMAP mappings of whatever kind). The answer about a provider may be out
  * of date at once; pfn_pin_attach() checks again.
  *
@@ -772,26 +771,67 @@ out_unlock:
 int pfn_pin_attach(struct pfn_pin *pin, unsigned long first,
 		   unsigned long last, u64 gen)
 {
-	struct pfn_range *range;
 	unsigned long end;
+	int err;
+
+	for (;; first = end + 1) {
+		err = pfn_pin_attach_extent(pin, first, last, gen, &end);
+		if (err || end >= last)
+			return err;
+	}
+}
+EXPORT_SYMBOL_GPL(pfn_pin_attach);
+
+/**
+ * pfn_pin_attach_extent - tell the notifier what was pinned of one provider
+ * @pin: from pfn_pin_alloc()
+ * @first: first PFN
+ * @last: last PFN, inclusive
+ * @gen: from pfn_pin_begin(), called before the PFNs were looked up
+ * @end: if the function returns 0: the last PFN of the provider of @first
+ *
+ * As pfn_pin_attach(), for consumers whose unit must not cross the border
+ * between two providers: what lies behind *@end has not been attached. After an
+ * error nothing has.
+ *
+ * Context: as pfn_pin_attach().
+ * Return: as pfn_pin_attach(), about the PFNs up to *@end.
+ */
+int pfn_pin_attach_extent(struct pfn_pin *pin, unsigned long first,
+			  unsigned long last, u64 gen, unsigned long *end)
+{
+	struct pfn_range *range;
 	int err;
 
 	if (first > last)
 		return -EINVAL;
 
-	for (;; first = end + 1) {
-		range = pfn_range_get(first);
-		if (!range)
-			return -ENODEV;
+	range = pfn_range_get(first);
+	if (!range)
+		return -ENODEV;
 
-		end = min(last, range->last);
-		err = pfn_range_attach(range, pin, first, end, gen);
-		pfn_range_put(range);
-		if (err || end == last)
-			return err;
-	}
+	*end = range->last;
+	err = pfn_range_attach(range, pin, first, min(last, *end), gen);
+	pfn_range_put(range);
+	return err;
 }
-EXPORT_SYMBOL_GPL(pfn_pin_attach);
+EXPORT_SYMBOL_GPL(pfn_pin_attach_extent);
+
+/* Between two callbacks this task calls nothing that asks pfn_in_callback() */
+static void pfn_runner_enter(struct pfn_runner *me)
+{
+	me->task = current;
+	spin_lock(&pfn_runners_lock);
+	list_add(&me->node, &pfn_runners);
+	spin_unlock(&pfn_runners_lock);
+}
+
+static void pfn_runner_leave(struct pfn_runner *me)
+{
+	spin_lock(&pfn_runners_lock);
+	list_del(&me->node);
+	spin_unlock(&pfn_runners_lock);
+}
 
 static bool pfn_in_callback(void)
 {
@@ -885,7 +925,6 @@ static void pfn_pin_trace_call(struct pfn_pin *pin, u64 began)
 /* Run the callback that is due for a pin that is on broadcast->running */
 static void pfn_pin_call(struct pfn_pin *pin)
 {
-	struct pfn_runner me = { .task = current };
 	void (*callback)(void *priv);
 	u64 began = 0;
 
@@ -897,21 +936,13 @@ static void pfn_pin_call(struct pfn_pin *pin)
 	if (!callback)
 		return;
 
-	spin_lock(&pfn_runners_lock);
-	list_add(&me.node, &pfn_runners);
-	spin_unlock(&pfn_runners_lock);
 	WRITE_ONCE(pin->runner, current);
-
 	if (trace_pfn_pin_start_enabled() || trace_pfn_pin_finish_enabled())
 		began = ktime_get_ns();
 	callback(pin->priv);
 	if (began)
 		pfn_pin_trace_call(pin, began);
-
 	WRITE_ONCE(pin->runner, NULL);
-	spin_lock(&pfn_runners_lock);
-	list_del(&me.node);
-	spin_unlock(&pfn_runners_lock);
 }
 
 static void pfn_broadcast_set_running(struct pfn_broadcast *broadcast,
@@ -961,9 +992,12 @@ static void pfn_broadcast_takeover(struct work_struct *work)
 {
 	struct pfn_pin *pin = container_of(work, struct pfn_pin, takeover);
 	struct pfn_broadcast *broadcast = pin->broadcast;
+	struct pfn_runner me;
 
 	lock_map_acquire(&pfn_revoke_map);
+	pfn_runner_enter(&me);
 	pfn_broadcast_finish_pins(broadcast);
+	pfn_runner_leave(&me);
 	lock_map_release(&pfn_revoke_map);
 
 	/*
@@ -1074,6 +1108,7 @@ static bool pfn_broadcast_is_done(struct pfn_broadcast *broadcast)
 /* Steps 2 and 3 */
 static void pfn_broadcast_run(struct pfn_broadcast *broadcast)
 {
+	struct pfn_runner me;
 	struct pfn_pin *pin;
 	LIST_HEAD(started);
 
@@ -1081,9 +1116,10 @@ static void pfn_broadcast_run(struct pfn_broadcast *broadcast)
 	queue_delayed_work(system_dfl_wq, &broadcast->watchdog,
 			   pfn_watchdog_period());
 
+	pfn_runner_enter(&me);
+	spin_lock(&broadcast->lock);
 	while ((pin = list_first_entry_or_null(&broadcast->claimed,
 					       struct pfn_pin, node))) {
-		spin_lock(&broadcast->lock);
 		pfn_broadcast_set_running(broadcast, pin, false);
 		spin_unlock(&broadcast->lock);
 
@@ -1091,14 +1127,12 @@ static void pfn_broadcast_run(struct pfn_broadcast *broadcast)
 
 		spin_lock(&broadcast->lock);
 		list_move_tail(&pin->node, &started);
-		spin_unlock(&broadcast->lock);
 	}
-
-	spin_lock(&broadcast->lock);
 	list_splice_tail(&started, &broadcast->pending);
 	spin_unlock(&broadcast->lock);
 
 	pfn_broadcast_finish_pins(broadcast);
+	pfn_runner_leave(&me);
 	wait_event(broadcast->done, pfn_broadcast_is_done(broadcast));
 
 	cancel_delayed_work_sync(&broadcast->watchdog);

@@ -65,6 +65,8 @@ struct pfn_pin *pfn_pin_alloc(const struct pfn_pin_ops *ops, void *priv,
 u64 pfn_pin_begin(void);
 int pfn_pin_attach(struct pfn_pin *pin, unsigned long first,
 		   unsigned long last, u64 gen);
+int pfn_pin_attach_extent(struct pfn_pin *pin, unsigned long first,
+			  unsigned long last, u64 gen, unsigned long *end);
 void pfn_pin_detach(struct pfn_pin *pin);
 
 #else /* !CONFIG_PFN_REVOKE: nobody attaches, so there is nobody to revoke */
@@ -108,6 +110,13 @@ static inline u64 pfn_pin_begin(void)
 
 static inline int pfn_pin_attach(struct pfn_pin *pin, unsigned long first,
 				 unsigned long last, u64 gen)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline int pfn_pin_attach_extent(struct pfn_pin *pin,
+					unsigned long first, unsigned long last,
+					u64 gen, unsigned long *end)
 {
 	return -EOPNOTSUPP;
 }

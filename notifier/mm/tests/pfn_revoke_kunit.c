@@ -806,6 +806,44 @@ static void attach_to_two_providers(struct kunit *test)
 	expect_revoked_once(test, b);
 }
 
+static void attach_extent(struct kunit *test)
+{
+	struct consumer *a = new_consumer(test), *b = new_consumer(test);
+	u64 gen = pfn_pin_begin();
+	unsigned long end;
+
+	provide(test, 0, 0, 9);
+	provide(test, 1, 10, 19);
+	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(a->pin, PFN(5), PFN(15),
+						    gen, &end), -ENODEV);
+
+	gen = pfn_pin_begin();
+	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(a->pin, PFN(6), PFN(5),
+						    gen, &end), -EINVAL);
+	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(a->pin, PFN(20), PFN(20),
+						    gen, &end), -ENODEV);
+	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(a->pin, PFN(5), PFN(15),
+						    gen, &end), 0);
+	KUNIT_EXPECT_EQ(test, end, PFN(9));
+	/* It says where the provider ends, not what was attached */
+	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(b->pin, PFN(10), PFN(15),
+						    gen, &end), 0);
+	KUNIT_EXPECT_EQ(test, end, PFN(19));
+	/* Also of a run that grows */
+	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(b->pin, PFN(16), PFN(16),
+						    gen, &end), 0);
+	KUNIT_EXPECT_EQ(test, end, PFN(19));
+
+	/* Nothing of the second provider is in the first pin, nor behind 16 */
+	KUNIT_EXPECT_EQ(test, revoke(test, 17, 19), 0);
+	expect_untouched(test, b);
+	KUNIT_EXPECT_EQ(test, revoke(test, 10, 16), 0);
+	expect_untouched(test, a);
+	expect_revoked_once(test, b);
+	KUNIT_EXPECT_EQ(test, revoke(test, 9, 9), 0);
+	expect_revoked_once(test, a);
+}
+
 static void attach_to_revoked_pin(struct kunit *test)
 {
 	struct consumer *c;
@@ -2110,6 +2148,7 @@ static struct kunit_case pfn_revoke_test_cases[] = {
 	KUNIT_CASE(attach_stale),
 	KUNIT_CASE(attach_runs),
 	KUNIT_CASE(attach_to_two_providers),
+	KUNIT_CASE(attach_extent),
 	KUNIT_CASE(attach_to_revoked_pin),
 	KUNIT_CASE(attach_during_broadcast),
 	KUNIT_CASE(revoke_nobody),

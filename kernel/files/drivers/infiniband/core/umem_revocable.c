@@ -3,8 +3,8 @@
  * Memory regions by virtual address that may contain P2PDMA memory, which is
  * revoked when its device is unbound. Shaped like the revocable dma-buf umem.
  *
- * States, all under umem_revocable->lock
- * --------------------------------------
+ * States, all under umem_revocable->lock, if there is a pin
+ * ---------------------------------------------------------
  *
  *	PINNING --> MAPPED --> revoked
  *	   |                     ^
@@ -34,6 +34,12 @@
  * a batch of P2PDMA pages and its attach nothing waits but for this lock and
  * for memory.
  *
+ * A umem without a pin cannot be revoked. Those who register, change and release
+ * a memory region exclude each other (by the lock of its uobject), so that none
+ * of the locks is taken, and ordinary memory does not pay for them. The pin comes
+ * during the registration, by the thread itself and with the locks free, before
+ * anything is attached; it goes with the umem.
+ *
  * Accounting: mm->pinned_vm is charged for the whole region first and uncharged
  * with the pages. It is atomic and needs the mm_struct only, which the umem
  * keeps, so the revocation needs neither mmap_lock nor a living process.
@@ -47,11 +53,23 @@
 
 #include "uverbs.h"
 
+static void ib_umem_revocable_lock(struct ib_umem_revocable *umem_revocable)
+{
+	if (umem_revocable->pin)
+		mutex_lock(&umem_revocable->lock);
+}
+
+static void ib_umem_revocable_assert_locked(struct ib_umem_revocable *umem_revocable)
+{
+	if (umem_revocable->pin)
+		lockdep_assert_held(&umem_revocable->lock);
+}
+
 static void ib_umem_revocable_let_go(struct ib_umem_revocable *umem_revocable)
 {
 	struct ib_umem *umem = &umem_revocable->umem;
 
-	lockdep_assert_held(&umem_revocable->lock);
+	ib_umem_revocable_assert_locked(umem_revocable);
 
 	if (umem_revocable->revoked)
 		return;
@@ -136,6 +154,9 @@ static int ib_umem_alloc_pin(struct ib_umem_revocable *umem_revocable,
 	struct pfn_pin *pin;
 	int err = 0;
 
+	mutex_init(&umem_revocable->lock);
+	spin_lock_init(&umem_revocable->ops_lock);
+
 	pin = pfn_pin_alloc(&ib_umem_pin_ops, umem_revocable, GFP_NOWAIT);
 	if (IS_ERR(pin)) {
 		unpin_user_pages(pages, nr);
@@ -166,7 +187,7 @@ static int ib_umem_add_pages(struct ib_umem_revocable *umem_revocable,
 			return err;
 	}
 
-	mutex_lock(&umem_revocable->lock);
+	ib_umem_revocable_lock(umem_revocable);
 	if (umem_revocable->revoked)
 		err = -ENODEV;
 	if (!err && attach)
@@ -176,7 +197,7 @@ static int ib_umem_add_pages(struct ib_umem_revocable *umem_revocable,
 					   left);
 	if (err)
 		unpin_user_pages(pages, nr);
-	mutex_unlock(&umem_revocable->lock);
+	ib_umem_revocable_unlock(umem_revocable);
 	return err;
 }
 
@@ -230,8 +251,9 @@ static int ib_umem_pin_pages(struct ib_umem_revocable *umem_revocable)
  * of a PCI BAR made by p2pmem/allocate), which is revoked when the device that
  * owns it is unbound.
  *
- * Returns with the umem locked upon success. The driver builds its memory
- * region, calls ib_umem_revocable_set_ops_locked(), and unlocks with
+ * Returns with the umem locked upon success, against revocations: if there can be
+ * none no lock is taken. The driver builds its memory region, calls
+ * ib_umem_revocable_set_ops_locked(), and unlocks with
  * ib_umem_revocable_unlock(). From then on the ops may be called at any time
  * before ib_umem_release() has returned. After a revocation the umem has no
  * pages: the driver must not look at its sg table without the lock.
@@ -268,14 +290,12 @@ ib_umem_get_va_revocable_and_lock(struct ib_device *device, unsigned long addr,
 	}
 	umem->is_revocable = 1;
 	umem_revocable->npages = ib_umem_num_pages(umem);
-	mutex_init(&umem_revocable->lock);
-	spin_lock_init(&umem_revocable->ops_lock);
 
 	ret = ib_umem_pin_pages(umem_revocable);
 	if (ret)
 		goto err_release;
 
-	mutex_lock(&umem_revocable->lock);
+	ib_umem_revocable_lock(umem_revocable);
 	ret = -ENODEV;
 	if (umem_revocable->revoked)
 		goto err_unlock;
@@ -287,12 +307,21 @@ ib_umem_get_va_revocable_and_lock(struct ib_device *device, unsigned long addr,
 	return umem_revocable;
 
 err_unlock:
-	mutex_unlock(&umem_revocable->lock);
+	ib_umem_revocable_unlock(umem_revocable);
 err_release:
 	ib_umem_release(umem);
 	return ERR_PTR(ret);
 }
 EXPORT_SYMBOL(ib_umem_get_va_revocable_and_lock);
+
+static void ib_umem_revocable_set_ops(struct ib_umem_revocable *umem_revocable,
+				      const struct ib_umem_revoke_ops *ops,
+				      struct ib_mr *mr, void *priv)
+{
+	umem_revocable->mr = mr;
+	umem_revocable->priv = priv;
+	umem_revocable->ops = ops;
+}
 
 /**
  * ib_umem_revocable_set_ops_locked - Say how the memory region is revoked
@@ -313,16 +342,19 @@ int ib_umem_revocable_set_ops_locked(struct ib_umem_revocable *umem_revocable,
 {
 	int ret = 0;
 
-	lockdep_assert_held(&umem_revocable->lock);
+	ib_umem_revocable_assert_locked(umem_revocable);
+
+	if (!umem_revocable->pin) {
+		ib_umem_revocable_set_ops(umem_revocable, ops, mr, priv);
+		return 0;
+	}
 
 	spin_lock(&umem_revocable->ops_lock);
 	if (umem_revocable->started) {
 		ret = -ENODEV;
 	} else {
-		mr->revocable = umem_revocable->pin;
-		umem_revocable->mr = mr;
-		umem_revocable->priv = priv;
-		umem_revocable->ops = ops;
+		mr->revocable = true;
+		ib_umem_revocable_set_ops(umem_revocable, ops, mr, priv);
 	}
 	spin_unlock(&umem_revocable->ops_lock);
 	return ret;
@@ -335,7 +367,8 @@ EXPORT_SYMBOL(ib_umem_revocable_set_ops_locked);
  */
 void ib_umem_revocable_unlock(struct ib_umem_revocable *umem_revocable)
 {
-	mutex_unlock(&umem_revocable->lock);
+	if (umem_revocable->pin)
+		mutex_unlock(&umem_revocable->lock);
 }
 EXPORT_SYMBOL(ib_umem_revocable_unlock);
 
@@ -344,23 +377,23 @@ bool ib_umem_revocable_is_revoked(struct ib_umem_revocable *umem_revocable)
 {
 	bool ret;
 
-	mutex_lock(&umem_revocable->lock);
+	ib_umem_revocable_lock(umem_revocable);
 	ret = umem_revocable->revoked;
-	mutex_unlock(&umem_revocable->lock);
+	ib_umem_revocable_unlock(umem_revocable);
 	return ret;
 }
 
 void ib_umem_revocable_release(struct ib_umem_revocable *umem_revocable)
 {
-	mutex_lock(&umem_revocable->lock);
+	ib_umem_revocable_lock(umem_revocable);
 	ib_umem_revocable_let_go(umem_revocable);
-	mutex_unlock(&umem_revocable->lock);
+	ib_umem_revocable_unlock(umem_revocable);
 
 	/* Without the lock: it waits for callbacks, and they take it */
-	if (umem_revocable->pin)
+	if (umem_revocable->pin) {
 		pfn_pin_detach(umem_revocable->pin);
-
-	mutex_destroy(&umem_revocable->lock);
+		mutex_destroy(&umem_revocable->lock);
+	}
 	mmdrop(umem_revocable->umem.owning_mm);
 	kfree(umem_revocable);
 }

@@ -364,18 +364,14 @@ long iopt_pages_add_run(struct iopt_pages *pages, struct iopt_run **grow,
 
 	lockdep_assert_held(&pages->mutex);
 
-	/* Without a provider they are about to go, or just went */
-	if (pfn_range_extent(pfn, gen, &last_pfn) != 1) {
-		unpin_user_pages(list, npages);
-		return -ENODEV;
-	}
-	nr = min(num_pages_contiguous(list, npages), last_pfn - pfn + 1);
+	nr = num_pages_contiguous(list, npages);
 
 	mutex_lock(&pages->revoke_lock);
 	if (!iopt_run_continues(run, index, pfn))
 		run = *spare;
-	rc = pfn_pin_attach(run->pin, pfn, pfn + nr - 1, gen);
+	rc = pfn_pin_attach_extent(run->pin, pfn, pfn + nr - 1, gen, &last_pfn);
 	if (!rc) {
+		nr = min(nr, last_pfn - pfn + 1);
 		if (run == *spare) {
 			run->node.start = index;
 			run->pfn = pfn;
