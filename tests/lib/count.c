@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define MAX_ROUNDS	100
+#define MAX_ROUNDS	300
 
 bool count_works(void)
 {
@@ -34,7 +34,7 @@ static int compare(const void *a, const void *b)
 int count_row(const char *row, size_t size, unsigned int rounds, unsigned int n,
 	      unsigned int each, int (*op)(void *arg), void *arg)
 {
-	uint64_t cost[MAX_ROUNDS];
+	uint64_t cost[MAX_ROUNDS], all = 0;
 	unsigned int i, k;
 	int err;
 
@@ -48,16 +48,18 @@ int count_row(const char *row, size_t size, unsigned int rounds, unsigned int n,
 			if (err)
 				return err;
 		}
-		if (i)
+		if (i) {
 			cost[i - 1] = count_now() - start;
+			all += cost[i - 1];
+		}
 	}
 	qsort(cost, rounds, sizeof(cost[0]), compare);
-	tap_note("BENCH %s %zu %.1f %.1f", row, size, (double)cost[0] / (n * each),
-		 (double)cost[rounds / 2] / (n * each));
+	tap_note("BENCH %s %zu %.1f %.1f %.1f", row, size, (double)cost[0] / (n * each),
+		 (double)cost[rounds / 2] / (n * each), (double)all / rounds / (n * each));
 	return 0;
 }
 
 void count_say(const char *row, size_t size, double value)
 {
-	tap_note("BENCH %s %zu %.1f %.1f", row, size, value, value);
+	tap_note("BENCH %s %zu %.1f %.1f %.1f", row, size, value, value, value);
 }

@@ -25,13 +25,14 @@ static inline uint64_t count_now(void)
 bool count_works(void);
 
 /*
- * Runs op(arg) n times, and that so many rounds (100 at most) after one that
+ * Runs op(arg) n times, and that so many rounds (300 at most) after one that
  * does not count, and prints
- *	# BENCH row size least median
- * in instructions, of the cheapest round and of the middle one, divided by n and
- * by each, which is how many of what counts op does. Rounds that are shorter than
- * a few ticks come in two kinds, with and without RCU callbacks to run, and then
- * a median jumps. op returns 0 or -errno, which ends it.
+ *	# BENCH row size least median mean
+ * in instructions, of the cheapest round, of the middle one and of all, divided by
+ * n and by each, which is how many of what counts op does. Rounds come in two
+ * kinds, with and without RCU callbacks to run, or a timer: a median jumps where
+ * they are equally many, and what op leaves to RCU is in the mean only. op returns
+ * 0 or -errno, which ends it.
  */
 int count_row(const char *row, size_t size, unsigned int rounds, unsigned int n,
 	      unsigned int each, int (*op)(void *arg), void *arg);
