@@ -33,7 +33,7 @@
 #define ROUNDS	9
 #define REG_ROUNDS	20
 #define WIRE_ROUNDS	300
-#define BATCH	32			/* work requests posted at a time */
+#define BATCH	8			/* work requests posted at a time */
 #define IOVA	0x10000000ULL
 
 #define IVSHMEM_VENDOR	0x1af4
@@ -268,7 +268,7 @@ static void wire_all(const char *suffix, void *remote, const uint32_t *sizes)
 		for (len = sizes; *len; len++) {
 			w.len = *len;
 			/* Short, so that half of the rounds have no timer in them. */
-			w.batch = *len > KIB ? 1 : *len > 512 ? 8 : BATCH;
+			w.batch = *len > KIB ? 1 : BATCH;
 			EXPECT_EQ(count_row(row, w.len, WIRE_ROUNDS, 1,
 					    w.batch, wire_run, &w), 0);
 		}
