@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "mutate.h"
+#include "clock.h"
 #include "sysfs.h"
+#include "tap.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +57,20 @@ int mutate_held(void)
 	char buf[16];
 
 	return sysfs_read(HELD, buf, sizeof(buf)) ? 0 : atoi(buf);
+}
+
+bool mutate_wait_held(double seconds)
+{
+	double end = clock_now() + seconds * clock_scale();
+
+	while (!mutate_held()) {
+		if (clock_now() > end) {
+			tap_note("nothing was held: is the switch where the gap is?");
+			return false;
+		}
+		clock_sleep_ms(1);
+	}
+	return true;
 }
 
 int mutate_restore(void)

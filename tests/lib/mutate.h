@@ -15,8 +15,14 @@ bool mutate_is(const char *name);
  * -errno; -ENOENT on a kernel without switches.
  */
 int mutate_add(const char *name);
-/* How many page table walkers the switch gup_hold holds at this moment. */
+/* How many calls, copies and page table walkers are held at this moment. */
 int mutate_held(void);
+/*
+ * Waits until something is, that many seconds at most (as long as clock_scale()
+ * says): what is to happen to it begins then, however slow the machine is. False,
+ * with a note, when nothing was.
+ */
+bool mutate_wait_held(double seconds);
 /* Back to what the kernel was booted with. */
 int mutate_restore(void);
 

@@ -12,7 +12,7 @@
 /* In memory that is shared (worker_shared()). */
 struct registrar {
 	bool (*place)(void);		/* called before ibv_reg_mr(), or NULL */
-	volatile bool entered, left;	/* ibv_reg_mr() */
+	volatile bool left;		/* ibv_reg_mr() */
 	volatile bool got;		/* an MR */
 	volatile int err;		/* errno, without one */
 };

@@ -103,22 +103,13 @@ static void *walk(void *arg)
 	return NULL;
 }
 
-static bool walker_is_held(void)
-{
-	double end = clock_now() + 10 * clock_scale();
-
-	while (!mutate_held() && clock_now() < end)
-		clock_sleep_ms(1);
-	return mutate_held();
-}
-
 static void start_walker(struct walker *w, struct scene *s, const char *how)
 {
 	memset(w, 0, sizeof(*w));
 	w->s = s;
 	ASSERT_EQ(mutate_add(how), 0);
 	ASSERT_EQ(pthread_create(&w->thread, NULL, walk, w), 0);
-	EXPECT_TRUE(walker_is_held());
+	EXPECT_TRUE(mutate_wait_held(10));
 	EXPECT_TRUE(w->placed);
 	EXPECT_TRUE(!w->back);
 }
@@ -235,7 +226,7 @@ static void flush_waits_for_the_walker(void)
 	ASSERT_EQ(mutate_add("gup_hold"), 0);
 	ASSERT_EQ(worker_start(&who, "unbinder", unbinder, NULL), 0);
 	ASSERT_EQ(worker_start(&w, "walker", registrar, reg), 0);
-	EXPECT_TRUE(walker_is_held());
+	EXPECT_TRUE(mutate_wait_held(10));
 	EXPECT_TRUE(!reg->left);
 	u.start = clock_now();
 	ASSERT_TRUE(worker_tell(who.fd, 'u'));

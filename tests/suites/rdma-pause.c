@@ -8,6 +8,7 @@
 #include "account.h"
 #include "check.h"
 #include "clock.h"
+#include "holders.h"
 #include "mutate.h"
 #include "p2pmem.h"
 #include "registrar.h"
@@ -22,8 +23,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* The slow copy takes 200 ms between its look at the state and the bytes. */
-#define COPY_MS 200
+/* How long what must not happen has time to happen. */
+#define WATCH_MS 300
 
 static bool init(void)
 {
@@ -40,18 +41,49 @@ static void after(void)
 	scene_after();
 }
 
+/* Has the broadcast begun, or is it over? */
+static bool revoke_began(double seconds)
+{
+	double end = clock_now() + seconds * clock_scale();
+	struct holders h;
+	bool open;
+
+	for (;;) {
+		ASSERT_EQ(holders_read(&h, HOLDERS_PATH, scene_provider.bdf, 0),
+			  0);
+		open = h.found && !strcmp(h.state, "open");
+		holders_free(&h);
+		if (!open || clock_now() > end)
+			return !open;
+		clock_sleep_ms(1);
+	}
+}
+
+/* Only the MR of the buffer is still charged. */
+static bool unpinned(const struct scene *s, double seconds)
+{
+	double end = clock_now() + seconds;
+
+	while (account_pinned(getpid()) != s->pinned + 4) {
+		if (clock_now() > end)
+			return false;
+		clock_sleep_ms(1);
+	}
+	return true;
+}
+
 /*
- * One operation is between the check and the copy when the unbind begins. The
- * revoke has to wait for it: once the pages are unpinned, which VmPin shows,
- * no byte may change any more. That is before the unbind returns, whose other
- * work would hide a copy that comes late.
+ * One operation is held before its copy when the unbind begins: behind the look
+ * at the state, so that the revoke has to wait for it, or before that look, so
+ * that it must not happen. Once the pages are unpinned, which VmPin shows, no byte
+ * may change any more. That is before the unbind returns, whose other work would
+ * hide a copy that comes late.
  */
-static void held_copy(const char *how, enum ibv_wr_opcode opcode, size_t len,
-		      bool local)
+static void held_copy(const char *how, bool waits, enum ibv_wr_opcode opcode,
+		      size_t len, bool local)
 {
 	struct scene *s = scene_open(1, 0);
 	struct rdma_op op = scene_op(s, opcode, len);
-	double end = clock_now() + 10 * clock_scale();
 	size_t words = len / 8;
 	struct unbind u;
 	struct ibv_wc wc = { .status = IBV_WC_GENERAL_ERR };
@@ -75,20 +107,22 @@ static void held_copy(const char *how, enum ibv_wr_opcode opcode, size_t len,
 
 	ASSERT_EQ(mutate_add(how), 0);
 	ASSERT_EQ(rdma_post(&s->pair.end[0], &op), 0);
-	clock_sleep_ms(COPY_MS / 4);
+	EXPECT_TRUE(mutate_wait_held(10));
 	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
-	while (account_pinned(getpid()) != s->pinned + 4 && clock_now() < end)
-		clock_sleep_ms(1);
-	EXPECT_EQ(account_pinned(getpid()), s->pinned + 4);
+	EXPECT_TRUE(revoke_began(5));
+	if (waits && EXPECT_TRUE(!unpinned(s, WATCH_MS / 1000. * clock_scale())))
+		EXPECT_EQ(mutate_restore(), 0);
+	EXPECT_TRUE(unpinned(s, 5 * clock_scale()));
+	/* what must not be is held on to, so that the bytes show it */
 	ASSERT_EQ(observer_snapshot(&s->observer), 0);
-	clock_sleep_ms(2 * COPY_MS);
-	EXPECT_EQ(observer_changed(&s->observer), 0);
 	EXPECT_EQ(mutate_restore(), 0);
-
-	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
 	/* it came in time and succeeded, or too late and did nothing */
 	if (EXPECT_EQ(rdma_poll(&s->pair.end[0], &wc, 10), 0))
 		tap_note("the operation in flight: %s", rdma_status(wc.status));
+	clock_sleep_ms(WATCH_MS);
+	EXPECT_EQ(observer_changed(&s->observer), 0);
+
+	ASSERT_TRUE(unbind_wait(&u, unbind_limit(), NULL, 0));
 	for (i = 0; i < words; i++) {
 		uint64_t word = s->observer.seen[PAGE / 8 + i];
 
@@ -104,7 +138,7 @@ static void held_copy(const char *how, enum ibv_wr_opcode opcode, size_t len,
 
 static void copy_in_flight(enum ibv_wr_opcode opcode, size_t len, bool local)
 {
-	held_copy("copy_slow", opcode, len, local);
+	held_copy("copy_slow", true, opcode, len, local);
 }
 
 /*
@@ -113,17 +147,17 @@ static void copy_in_flight(enum ibv_wr_opcode opcode, size_t len, bool local)
  */
 static void late_copy_of_a_write(void)
 {
-	held_copy("copy_late", IBV_WR_RDMA_WRITE, 64, false);
+	held_copy("copy_late", false, IBV_WR_RDMA_WRITE, 64, false);
 }
 
 static void late_copy_of_an_atomic(void)
 {
-	held_copy("copy_late", IBV_WR_ATOMIC_FETCH_AND_ADD, 8, false);
+	held_copy("copy_late", false, IBV_WR_ATOMIC_FETCH_AND_ADD, 8, false);
 }
 
 static void late_copy_of_a_receive(void)
 {
-	held_copy("copy_late", IBV_WR_SEND, 64, false);
+	held_copy("copy_late", false, IBV_WR_SEND, 64, false);
 }
 
 static void copy_of_a_write(void)
@@ -162,21 +196,12 @@ static void copy_of_many_received(void)
 
 /* A worker that is held in mmap(). */
 struct mapper {
-	volatile bool entered, left;
+	volatile bool left;
 	volatile bool got;		/* a mapping */
 	volatile int err;
 	volatile bool gone;		/* the mapping gives SIGBUS */
 	volatile bool mr_refused;
 };
-
-static bool wait_for(volatile bool *flag, double seconds)
-{
-	double end = clock_now() + seconds * clock_scale();
-
-	while (!*flag && clock_now() < end)
-		clock_sleep_ms(1);
-	return *flag;
-}
 
 static int mapping(int fd, void *arg)
 {
@@ -186,7 +211,6 @@ static int mapping(int fd, void *arg)
 	void *m;
 
 	ASSERT_EQ(rdma_open(&r), 0);
-	h->entered = true;
 	m = p2pmem_map(&scene_provider, 4 * PAGE);
 	h->err = m ? 0 : errno;
 	h->got = m;
@@ -219,10 +243,8 @@ static void mmap_half_way_in(void)
 	ASSERT_TRUE(h);
 	ASSERT_EQ(mutate_add("mmap_gap"), 0);
 	ASSERT_EQ(worker_start(&w, "mapper", mapping, h), 0);
-	ASSERT_TRUE(wait_for(&h->entered, 20));
-	clock_sleep_ms((unsigned int)(100 * clock_scale()));
-	if (!EXPECT_TRUE(!h->left))
-		tap_note("the mmap was not held: is the switch where the gap is?");
+	EXPECT_TRUE(mutate_wait_held(20));
+	EXPECT_TRUE(!h->left);
 	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
 	/* whether it waits for the mmap() or not is its own choice */
 	if (unbind_wait(&u, 1 * clock_scale(), NULL, 0))
@@ -251,10 +273,8 @@ static void start_registering(struct worker *w, struct registrar *reg)
 {
 	ASSERT_EQ(mutate_add("attach_gap"), 0);
 	ASSERT_EQ(worker_start(w, "registrar", registrar, reg), 0);
-	ASSERT_TRUE(wait_for(&reg->entered, 20));
-	clock_sleep_ms((unsigned int)(100 * clock_scale()));
-	if (!EXPECT_TRUE(!reg->left))
-		tap_note("the registration was not held");
+	EXPECT_TRUE(mutate_wait_held(20));
+	EXPECT_TRUE(!reg->left);
 }
 
 /* The broadcast comes after the pin and before the attach: that is refused. */
@@ -267,7 +287,7 @@ static void pinned_not_attached(void)
 	ASSERT_TRUE(reg);
 	start_registering(&w, reg);
 	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
-	clock_sleep_ms((unsigned int)(500 * clock_scale()));
+	EXPECT_TRUE(revoke_began(10));
 	EXPECT_TRUE(!reg->left);
 	ASSERT_EQ(mutate_restore(), 0);
 	EXPECT_TRUE(worker_hear(w.fd, 'm', 20));

@@ -291,24 +291,38 @@ static void tool_unbinds(void)
 	EXPECT_EQ(provider_bind(&scene_provider), 0);
 }
 
+/* Waits until the watcher has written that many lines of the kind. */
+static bool watched(const char *kind, int lines)
+{
+	double end = clock_now() + 10 * clock_scale();
+	char *out;
+
+	do {
+		shell(&out, "grep -c %s /tmp/watched", kind);
+		if (atoi(out) >= lines)
+			return true;
+		clock_sleep_ms(5);
+	} while (clock_now() < end);
+	return false;
+}
+
 static void tool_watches(void)
 {
 	struct user u;
-	char cmd[128], *out;
+	char *out;
 	FILE *f;
 
-	/* longer than the unbind takes */
-	snprintf(cmd, sizeof(cmd), TOOL " watch --json --interval 5 --for %d >/tmp/watched",
-		 (int)(3 + 2 * clock_scale()));
-	f = popen(cmd, "r");
+	f = popen(TOOL " watch --json --interval 5 --for 600 >/tmp/watched",
+		  "r");
 	ASSERT_TRUE(f);
-	clock_sleep_ms(1000);
+	EXPECT_TRUE(watched("provider-new", 1));
 	user_open(&u);
-	clock_sleep_ms(500);
+	EXPECT_TRUE(watched("pin-new", MRS + 1));
 	EXPECT_EQ(shell(&out, TOOL " unbind --yes %s", scene_provider.bdf), 0);
 	note_lines(out);
 	EXPECT_TRUE(has(out, "the unbind has returned"));
-	clock_sleep_ms(500);
+	EXPECT_TRUE(watched("provider-gone", 1));
+	EXPECT_EQ(shell(&out, "kill -INT $(pidof revpin)"), 0);
 	EXPECT_EQ(pclose(f), 0);
 	EXPECT_EQ(shell(&out, "grep -c pin-new /tmp/watched"), 0);
 	EXPECT_EQ(atoi(out), MRS + 1);

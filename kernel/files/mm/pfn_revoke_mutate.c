@@ -17,8 +17,10 @@
  * iommufd_off		iommufd does not let go
  * unpin_early		type1 and iommufd unpin before they unmap and sync the IOTLB
  * window_off		rxe binds and uses windows without a look at the MR behind
- * copy_slow		rxe waits 200 ms between the look at the state and the copy
- * copy_late		rxe waits 200 ms before the look at the state, with the key looked up
+ * copy_slow		rxe waits between the look at the state and the copy, until
+ *			switched off
+ * copy_late		rxe waits before the look at the state, with the key looked up,
+ *			until switched off
  * mmap_gap		kernfs waits before it maps, until switched off
  * attach_gap		ib_umem waits between pin and attach, until switched off
  * map_gap		type1 and iommufd wait when a run is mapped and the call is not
@@ -32,7 +34,7 @@
  * ipi_skip		TLB flushes of user memory leave out CPUs with such a walker, as
  *			on machines that flush without IPI
  *
- * What waits to be switched off waits 30 seconds at most, a walker 10.
+ * What waits to be switched off waits 30 seconds at most, walkers and copies 10.
  */
 #define pr_fmt(fmt) "pfn_revoke: " fmt
 
@@ -91,6 +93,8 @@ unsigned long pfn_revoke_mutations;
 EXPORT_SYMBOL_GPL(pfn_revoke_mutations);
 
 static DECLARE_WAIT_QUEUE_HEAD(pause_wq);
+/* /sys/module/pfn_revoke/parameters/held: how many wait right now */
+static atomic_t held = ATOMIC_INIT(0);
 
 /* Wait for as long as @mutation is switched on */
 void pfn_revoke_pause(enum pfn_revoke_mutation mutation)
@@ -98,13 +102,33 @@ void pfn_revoke_pause(enum pfn_revoke_mutation mutation)
 	if (!pfn_revoke_mutated(mutation))
 		return;
 	pr_info("%s: paused\n", names[mutation]);
+	atomic_inc(&held);
 	wait_event_timeout(pause_wq, !pfn_revoke_mutated(mutation), 30 * HZ);
+	atomic_dec(&held);
 }
 EXPORT_SYMBOL_GPL(pfn_revoke_pause);
 
 static struct cpumask held_cpus;
-/* /sys/module/pfn_revoke/parameters/held: how many walkers are held right now */
-static atomic_t held = ATOMIC_INIT(0);
+
+/*
+ * Spin for as long as @mutation is switched on. Interrupts may be off and this may
+ * be the CPU that counts jiffies; udelay() is as good as the calibration of a CPU
+ * that shared its core then.
+ */
+void pfn_revoke_hold(enum pfn_revoke_mutation mutation)
+{
+	u64 end;
+
+	if (!pfn_revoke_mutated(mutation))
+		return;
+	pr_info("%s: held\n", names[mutation]);
+	end = local_clock() + 10ULL * NSEC_PER_SEC;
+	atomic_inc(&held);
+	while (local_clock() < end && pfn_revoke_mutated(mutation))
+		cpu_relax();
+	atomic_dec(&held);
+}
+EXPORT_SYMBOL_GPL(pfn_revoke_hold);
 
 /* What a flush by broadcast instruction would have done to this CPU by now */
 static void flush_what_was_skipped(void)
@@ -114,22 +138,17 @@ static void flush_what_was_skipped(void)
 #endif
 }
 
-/*
- * Called by GUP-fast between reading the PTE and taking the reference.
- * Interrupts are off and this may be the CPU that counts jiffies; udelay() is as
- * good as the calibration of a CPU that shared its core then.
- */
+/* Called by GUP-fast between reading the PTE and taking the reference */
 void pfn_revoke_hold_walker(void)
 {
 	bool open = pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD_OPEN);
-	u64 end = local_clock() + 10ULL * NSEC_PER_SEC;
 	int i;
 
 	if (!pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD))
 		return;
-	pr_info("gup_hold: a walker is held\n");
-	atomic_inc(&held);
 	if (open) {
+		pr_info("gup_hold_open: held\n");
+		atomic_inc(&held);
 		/* pte_offset_map() has taken it */
 		rcu_read_unlock();
 		local_irq_enable();
@@ -142,10 +161,8 @@ void pfn_revoke_hold_walker(void)
 	}
 
 	cpumask_set_cpu(smp_processor_id(), &held_cpus);
-	while (local_clock() < end && pfn_revoke_mutated(PFN_REVOKE_GUP_HOLD))
-		cpu_relax();
+	pfn_revoke_hold(PFN_REVOKE_GUP_HOLD);
 	cpumask_clear_cpu(smp_processor_id(), &held_cpus);
-	atomic_dec(&held);
 	/* ipi_skip may be switched off by now */
 	flush_what_was_skipped();
 }
