@@ -154,9 +154,6 @@ static int ib_umem_alloc_pin(struct ib_umem_revocable *umem_revocable,
 	struct pfn_pin *pin;
 	int err = 0;
 
-	mutex_init(&umem_revocable->lock);
-	spin_lock_init(&umem_revocable->ops_lock);
-
 	pin = pfn_pin_alloc(&ib_umem_pin_ops, umem_revocable, GFP_NOWAIT);
 	if (IS_ERR(pin)) {
 		unpin_user_pages(pages, nr);
@@ -166,6 +163,8 @@ static int ib_umem_alloc_pin(struct ib_umem_revocable *umem_revocable,
 			return PTR_ERR(pin);
 		err = -EAGAIN;
 	}
+	mutex_init(&umem_revocable->lock);
+	spin_lock_init(&umem_revocable->ops_lock);
 	umem_revocable->pin = pin;
 	return err;
 }
@@ -260,7 +259,9 @@ static int ib_umem_pin_pages(struct ib_umem_revocable *umem_revocable)
  *
  * The driver must keep the key of a revoked memory region in use until it is
  * deregistered (ibv_dereg_mr()) and ib_umem_release() has returned, so that it
- * cannot reach another one.
+ * cannot reach another one. It may refuse to deregister one that is in use, but not
+ * to the last, when all that its owner had is destroyed: a revocation would find
+ * the owner gone.
  *
  * For memory regions only: queues, doorbells and the like cannot be revoked and
  * are for ib_umem_get_va().
