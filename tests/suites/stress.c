@@ -7,6 +7,7 @@
  *   revpin.seed=N	on the kernel command line; else one from the clock
  *   revpin.seconds=N	of guest time for the rounds, 25 if not given
  *   revpin.round=N	begins with that round of the seed
+ *   revpin.unbinds=1	providers are unbound only, not removed
  *
  * The same seed makes the same choices; threads do not meet at the same moments
  * again. A round:
@@ -63,7 +64,7 @@ static uint64_t bar_at[STRESS_PROVIDERS];	/* physical */
 static int bar_nr[STRESS_PROVIDERS];
 static int slot_of = -1;			/* the provider in a hot-plug slot */
 static int nr_edus;
-static unsigned long long opt_seed, opt_seconds = 25, opt_round;
+static unsigned long long opt_seed, opt_seconds = 25, opt_round, opt_unbinds;
 
 static struct stress *st;
 static struct worker worker[STRESS_MEMBERS];
@@ -152,6 +153,7 @@ static bool set_up(void)
 	option("revpin.seed", &opt_seed);
 	option("revpin.seconds", &opt_seconds);
 	option("revpin.round", &opt_round);
+	option("revpin.unbinds", &opt_unbinds);
 	tap_note("seed %llu, %llu s; again with make stress SEED=%llu", opt_seed,
 		 opt_seconds, opt_seed);
 	if (!kcsan_is_on() || !stage_init())
@@ -359,7 +361,7 @@ static enum how some_way(struct dice *d, int provider)
 		/* QEMU 7.2 does not survive it with another CPU in an access */
 		return n < 15 && sysconf(_SC_NPROCESSORS_ONLN) == 1 ?
 		       POWER_OFF : EJECT;
-	return n < 80 ? UNBIND : REMOVE;
+	return n < 80 || opt_unbinds ? UNBIND : REMOVE;
 }
 
 static void one_cycle(struct dice *d)
