@@ -109,10 +109,10 @@ static void held_copy(const char *how, bool waits, enum ibv_wr_opcode opcode,
 	ASSERT_EQ(rdma_post(&s->pair.end[0], &op), 0);
 	EXPECT_TRUE(mutate_wait_held(10));
 	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
-	EXPECT_TRUE(revoke_began(5));
+	EXPECT_TRUE(revoke_began(10));
 	if (waits && EXPECT_TRUE(!unpinned(s, WATCH_MS / 1000. * clock_scale())))
 		EXPECT_EQ(mutate_restore(), 0);
-	EXPECT_TRUE(unpinned(s, 5 * clock_scale()));
+	EXPECT_TRUE(unpinned(s, 10 * clock_scale()));
 	/* what must not be is held on to, so that the bytes show it */
 	ASSERT_EQ(observer_snapshot(&s->observer), 0);
 	EXPECT_EQ(mutate_restore(), 0);

@@ -34,7 +34,7 @@
  * ipi_skip		TLB flushes of user memory leave out CPUs with such a walker, as
  *			on machines that flush without IPI
  *
- * What waits to be switched off waits 30 seconds at most, walkers and copies 10.
+ * What waits to be switched off waits 30 seconds at most, walkers 10.
  */
 #define pr_fmt(fmt) "pfn_revoke: " fmt
 
@@ -111,18 +111,18 @@ EXPORT_SYMBOL_GPL(pfn_revoke_pause);
 static struct cpumask held_cpus;
 
 /*
- * Spin for as long as @mutation is switched on. Interrupts may be off and this may
- * be the CPU that counts jiffies; udelay() is as good as the calibration of a CPU
- * that shared its core then.
+ * Spin for as long as @mutation is switched on, @seconds at most. Interrupts may
+ * be off and this may be the CPU that counts jiffies; udelay() is as good as the
+ * calibration of a CPU that shared its core then.
  */
-void pfn_revoke_hold(enum pfn_revoke_mutation mutation)
+void pfn_revoke_hold(enum pfn_revoke_mutation mutation, unsigned int seconds)
 {
 	u64 end;
 
 	if (!pfn_revoke_mutated(mutation))
 		return;
 	pr_info("%s: held\n", names[mutation]);
-	end = local_clock() + 10ULL * NSEC_PER_SEC;
+	end = local_clock() + (u64)seconds * NSEC_PER_SEC;
 	atomic_inc(&held);
 	while (local_clock() < end && pfn_revoke_mutated(mutation))
 		cpu_relax();
@@ -161,7 +161,7 @@ void pfn_revoke_hold_walker(void)
 	}
 
 	cpumask_set_cpu(smp_processor_id(), &held_cpus);
-	pfn_revoke_hold(PFN_REVOKE_GUP_HOLD);
+	pfn_revoke_hold(PFN_REVOKE_GUP_HOLD, 10);
 	cpumask_clear_cpu(smp_processor_id(), &held_cpus);
 	/* ipi_skip may be switched off by now */
 	flush_what_was_skipped();

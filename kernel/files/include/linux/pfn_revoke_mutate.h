@@ -48,7 +48,7 @@ static inline bool pfn_revoke_mutated(enum pfn_revoke_mutation mutation)
 }
 
 void pfn_revoke_pause(enum pfn_revoke_mutation mutation);
-void pfn_revoke_hold(enum pfn_revoke_mutation mutation);
+void pfn_revoke_hold(enum pfn_revoke_mutation mutation, unsigned int seconds);
 void pfn_revoke_hold_walker(void);
 const struct cpumask *pfn_revoke_flushed(const struct cpumask *cpumask,
 					 struct cpumask *buf);
