@@ -14,7 +14,7 @@ endif
 OTHER := $(filter-out x86_64,$(ARCH))
 
 .PHONY: help args deps kernel kernel-debug image userspace install demo demo-two check models \
-	check-native check-mutations stress check-selftests lint shell series bench check-long \
+	check-native check-mutations check-cost stress check-selftests lint shell series bench check-long \
 	check-faults series-check clean
 
 help:
@@ -76,8 +76,12 @@ shell: deps
 series: args
 	@scripts/series mail build/series
 
+# Both, whatever the first says.
 bench: deps
-	@scripts/bench
+	@status=0; scripts/bench || status=1; scripts/check-cost || status=1; exit $$status
+
+check-cost: deps
+	@scripts/check-cost
 
 check-long: deps
 	@scripts/check --long
