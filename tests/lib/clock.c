@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "clock.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -21,24 +23,49 @@ void clock_sleep_ms(unsigned int ms)
 		;
 }
 
+static double kernel_scale(void)
+{
+	struct utsname u;
+
+	if (uname(&u))
+		return 1;
+	if (strstr(u.release, "-debug") || strstr(u.release, "-kcsan"))
+		return 6;
+	return strcmp(u.machine, "x86_64") ? 2 : 1;
+}
+
+double clock_slow(void)
+{
+	static double slow;
+	char text[4096], *at;
+	size_t n = 0;
+	FILE *f;
+
+	if (slow > 0)
+		return slow;
+	f = fopen("/proc/cmdline", "re");
+	if (f) {
+		n = fread(text, 1, sizeof(text) - 1, f);
+		fclose(f);
+	}
+	text[n] = '\0';
+	at = strstr(text, " revpin.slow=");
+	slow = at ? strtod(strchr(at, '=') + 1, NULL) : 1;
+	if (!(slow >= 1))
+		slow = 1;
+	return slow;
+}
+
 double clock_scale(void)
 {
 	static double scale;
-	struct utsname u;
 
-	if (scale == 0) {
-		scale = 1;
-		if (uname(&u))
-			return scale;
-		if (strstr(u.release, "-debug") || strstr(u.release, "-kcsan"))
-			scale = 6;
-		else if (strcmp(u.machine, "x86_64"))
-			scale = 2;
-	}
+	if (scale == 0)
+		scale = kernel_scale() * clock_slow();
 	return scale;
 }
 
 unsigned int clock_fewer(unsigned int n)
 {
-	return clock_scale() > 2 ? (n + 3) / 4 : n;
+	return kernel_scale() > 2 ? (n + 3) / 4 : n;
 }

@@ -37,6 +37,12 @@ void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #define TAP_SKIP(...) do { tap_skip(__VA_ARGS__); return; } while (0)
 void tap_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * For a test that waits for somebody else's work, however long that takes: the
+ * work goes on, and the time that the test is allowed begins anew.
+ */
+void tap_goes_on(void);
+
 /* True after a check of the running test has failed. */
 bool tap_failed(void);
 

@@ -532,7 +532,7 @@ static void racing_dereg(void)
 	struct racer racer[RACERS];
 	pthread_t t[RACERS];
 	struct unbind u;
-	double end;
+	double start;
 	int i, j;
 
 	pthread_mutex_init(&r.lock, NULL);
@@ -543,8 +543,9 @@ static void racing_dereg(void)
 	}
 	clock_sleep_ms(200);
 	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
-	end = clock_now() + 1;
-	while (clock_now() < end) {
+	start = clock_now();
+	while (clock_now() < start + 1 ||
+	       (r.refused < RACERS && clock_now() < start + 10 * clock_scale())) {
 		race_read(&r);
 		clock_sleep_ms(1);
 	}

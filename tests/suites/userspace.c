@@ -222,7 +222,7 @@ static void library_is_told(void)
 	EXPECT_EQ(my_pins(REVPIN_STATE_ATTACHED), 0);
 
 	pfd.fd = revpin_notify_fd(u.notify);
-	EXPECT_EQ(poll(&pfd, 1, 5000), 1);
+	EXPECT_EQ(poll(&pfd, 1, (int)(5000 * clock_scale())), 1);
 	while ((i = revpin_notify_read(u.notify, &e)) > 0) {
 		n++;
 		EXPECT_EQ(revpin_event_source(e), REVPIN_SOURCE_VERBS);

@@ -382,8 +382,9 @@ static void *mapping(void *arg)
 
 static void closed_while_mapping(void)
 {
-	unsigned int i, round, rounds = clock_fewer(12), maps = 0, left = 0;
+	unsigned int round, rounds = clock_fewer(12), maps = 0, left = 0;
 	struct mapper m;
+	double end;
 	struct stage *s;
 	pthread_t t;
 
@@ -394,7 +395,8 @@ static void closed_while_mapping(void)
 		m = (struct mapper){ .stage = s, .bar = the_x.bar };
 		ASSERT_EQ(pthread_create(&t, NULL, mapping, &m), 0);
 		/* it has begun, and is somewhere in the middle */
-		for (i = 0; i < 10000 && !m.maps && !m.err; i++)
+		end = clock_now() + 10 * clock_scale();
+		while (!m.maps && !m.err && clock_now() < end)
 			usleep(500);
 		usleep(5000 + round * 700);
 		/* nothing else may come to be at that address */
