@@ -9,6 +9,34 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 say() { printf 'revpin: %s\n' "$*" >&2; }
 die() { printf 'revpin: error: %s\n' "$*" >&2; exit 1; }
 
+# about SECONDS: in words.
+about() {
+	if [ "$1" -lt 50 ]; then
+		echo "$((($1 + 9) / 10 * 10)) s"
+	elif [ "$1" -lt 90 ]; then
+		echo "a minute"
+	else
+		echo "$((($1 + 30) / 60)) minutes"
+	fi
+}
+
+# follow PID MB FILE...: a line every 20 seconds about how much of so many MB is there, until
+# the process has ended; gives its exit status back.
+follow() {
+	local pid=$1 total=$2 start=$SECONDS last=$SECONDS now
+	shift 2
+
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.2
+		[ $((SECONDS - last)) -ge 20 ] || continue
+		last=$SECONDS
+		now=$(du -cm -- "$@" 2>/dev/null | tail -n1 | cut -f1)
+		[ "$now" -gt 0 ] || continue
+		say "  $now of $total MB, about $(about $(((SECONDS - start) * (total > now ? total - now : 0) / now))) left"
+	done
+	wait "$pid"
+}
+
 # A cache path with white space breaks the kernel's own Makefile.
 cache_dir() {
 	local c=${REVPIN_CACHE:-}
