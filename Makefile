@@ -14,7 +14,7 @@ endif
 OTHER := $(filter-out x86_64,$(ARCH))
 
 .PHONY: help args deps kernel kernel-debug image userspace install demo demo-two check models \
-	check-native check-mutations check-cost stress check-selftests lint shell series bench check-long \
+	check-native check-mutations check-cost check-distros stress check-selftests lint shell series bench check-long \
 	check-faults series-check clean
 
 help:
@@ -66,6 +66,10 @@ stress: deps
 
 check-selftests: deps
 	@scripts/check-selftests
+
+# Not "deps": the roots install what they need themselves.
+check-distros: args
+	@DISTRO="$(DISTRO)" TARGET="$(TARGET)" scripts/check-distros
 
 lint: args
 	@tests/host/lint
