@@ -37,6 +37,15 @@ follow() {
 	wait "$pid"
 }
 
+# space GB FOLDER WHAT: there is so much room, or one message that says what it is for.
+space() {
+	local free
+
+	free=$(df --output=avail -BG -- "$2" | tail -n1 | tr -dc 0-9)
+	[ "$free" -ge "$1" ] ||
+		die "$3 takes about $1 GB in $2, and $free are free there; set REVPIN_CACHE to a folder with more room"
+}
+
 # A cache path with white space breaks the kernel's own Makefile.
 cache_dir() {
 	local c=${REVPIN_CACHE:-}
