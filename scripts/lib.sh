@@ -23,8 +23,11 @@ about() {
 # follow PID MB FILE...: a line every 20 seconds about how much of so many MB is there, until
 # the process has ended; gives its exit status back.
 follow() {
-	local pid=$1 total=$2 start=$SECONDS last=$SECONDS now
+	local pid=$1 total=$2 start=$SECONDS last=$SECONDS now status=0
 	shift 2
+	# In the background it does not hear Ctrl-C itself.
+	# shellcheck disable=SC2064 # this pid
+	trap "kill $pid 2>/dev/null; exit 130" INT TERM
 
 	while kill -0 "$pid" 2>/dev/null; do
 		sleep 0.2
@@ -34,7 +37,9 @@ follow() {
 		[ "$now" -gt 0 ] || continue
 		say "  $now of $total MB, about $(about $(((SECONDS - start) * (total > now ? total - now : 0) / now))) left"
 	done
-	wait "$pid"
+	wait "$pid" || status=$?
+	trap - INT TERM
+	return $status
 }
 
 # space GB FOLDER WHAT: there is so much room, or one message that says what it is for.
