@@ -161,13 +161,36 @@ static bool traffic(unsigned long long n)
 	return false;
 }
 
+/* Why nothing moves any more: what rxe has counted, and the state of the queue pairs. */
+static void note_standstill(void)
+{
+	struct program p;
+
+	tap_note("no packet for %.0f s", STILL * clock_scale());
+	start(&p, "rxe0", "grep . /sys/class/infiniband/rxe0/ports/1/hw_counters/*");
+	ended(&p, 10);
+	note_output(&p);
+	start(&p, "rdma", "rdma resource show qp -dd");
+	ended(&p, 10);
+	note_output(&p);
+}
+
+/* Not worker_gone(): a program that was executed has closed the worker's end. */
+static bool has_ended(const struct program *p)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)p->w.pid, &info, WEXITED | WNOHANG | WNOWAIT) ||
+	       info.si_pid;
+}
+
 /* The same as run(), for one that sends and receives, for as long as it does. */
 static int run_on(struct program *p)
 {
 	unsigned long long seen = packets(), now;
 	double end = clock_now() + STILL * clock_scale();
 
-	while (!worker_gone(&p->w) && clock_now() < end) {
+	while (!has_ended(p) && clock_now() < end) {
 		now = packets();
 		if (now != seen) {
 			end = clock_now() + STILL * clock_scale();
@@ -176,6 +199,8 @@ static int run_on(struct program *p)
 		seen = now;
 		clock_sleep_ms(20);
 	}
+	if (!has_ended(p))
+		note_standstill();
 	return run(p, 5);
 }
 
