@@ -3,25 +3,30 @@
  * Hostile providers and consumers of PFN-range revocation, see
  * lib/test_pfn_revoke_uapi.h. Not part of the mailed series.
  *
- * A file has providers and consumers of its own; their PFNs are everybody's, so
- * files (processes) meet there. Closing the file lets go who is stuck, detaches
- * and unregisters, whatever is going on elsewhere.
+ * A file has providers, parts and consumers of its own; their PFNs are
+ * everybody's, so files (processes) meet there. Closing the file ends what is
+ * stuck, detaches and unregisters, whatever is going on elsewhere.
  *
- * What is in a consumer's callback is counted against it: test_pages[] has the
- * number of consumers that may touch each page. Attaching raises it, detaching
- * and finish() lower it.
+ * test_pages[] has the number of pins through which each page may be touched.
+ * The record of an attach raises it, detaching and finish() lower it.
  *
- * Locks: test_file.lock protects the two xarrays' entries against free.
- * test_consumer.lock is taken by the callbacks and across pfn_pin_attach(), as
- * the contract allows, and never across pfn_pin_detach().
+ * Locks:
+ *
+ * test_file.lock	the xarrays, users of providers, states of parts
+ * consumer->attaching	the attaches of a consumer, which use its last pin
+ * consumer->lock	what is recorded; callbacks take it
+ *
+ * An attach is recorded under the last one and made without it, so callbacks
+ * come in between. A callback takes the last two for TEST_PFN_ATTACH_IN, so
+ * none is held across pfn_pin_detach().
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/bitmap.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/init.h>
+#include <linux/jiffies.h>
 #include <linux/kref.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
@@ -30,39 +35,65 @@
 #include <linux/pfn_revoke.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/wait.h>
 #include <linux/xarray.h>
 
+#include "../mm/pfn_revoke.h"
 #include "test_pfn_revoke_uapi.h"
 
 #define TEST_PFN_LAST	(TEST_PFN_BASE + TEST_PFN_PAGES - 1)
 #define NOT_CALLED	1
-#define TEST_PFN_WITH_PFNS	(TEST_PFN_REVOKE_IN | TEST_PFN_REOPEN_IN | \
-				 TEST_PFN_ATTACH_IN)
 
 static atomic_t test_pages[TEST_PFN_PAGES];
 
 struct test_file {
-	struct mutex lock;
+	struct mutex lock;		/* guards the next three */
 	struct xarray consumers;
 	struct xarray providers;
+	struct xarray parts;
+	wait_queue_head_t unused;
+};
+
+struct test_provider {
+	struct pfn_range *range;
+	unsigned int users;
+	bool leaving;
+};
+
+struct test_part {
+	struct pfn_part part;
+	struct test_provider *provider;	/* NULL: a real one */
+	struct pfn_range *range;	/* of a real one a reference */
+	unsigned long first, last;
+	enum { PART_OPEN, PART_REVOKING, PART_CLOSED } state;
+};
+
+struct test_pin {
+	struct pfn_pin pin;
+	struct test_consumer *consumer;
+	bool detached;			/* no callback may come */
+	unsigned int starts, finishes;	/* since it was attached */
+
+	/* Under consumer->lock */
+	bool dead;			/* revoked, or being detached */
+	unsigned long first, nr;	/* that may be touched */
 };
 
 struct test_consumer {
 	struct kref ref;
-	struct pfn_pin_ops ops;
-	struct pfn_pin *pin;
 	struct test_consumer *other;	/* a reference, for ATTACH_IN */
 	u32 flags;
 	u32 ms;
 	unsigned long first, last;
-	struct completion let_go;
+	struct completion go_on;
 
-	struct mutex lock;
-	bool dead;
-	bool detaching;			/* who sets this detaches */
-	DECLARE_BITMAP(held, TEST_PFN_PAGES);
+	struct mutex attaching;		/* guards @nr, @detaching */
+	unsigned int nr;		/* pins attached */
+	bool detaching;
 
-	bool gone;			/* no callback may come any more */
+	struct mutex lock;		/* guards what is recorded */
+	struct test_pin pins[TEST_PFN_PINS];
+
 	atomic_t starts, finishes, late;
 	int ret;
 };
@@ -72,12 +103,30 @@ static bool test_pfns(u64 first, u64 last)
 	return first >= TEST_PFN_BASE && first <= last && last <= TEST_PFN_LAST;
 }
 
+/* How many of them may be touched */
+static int test_touched(u64 first, u64 last)
+{
+	int touched = 0;
+	u64 pfn;
+
+	/* Memory of a real provider counts nothing */
+	if (!test_pfns(first, last))
+		return 0;
+	for (pfn = first; pfn <= last; pfn++)
+		if (atomic_read(&test_pages[pfn - TEST_PFN_BASE]))
+			touched++;
+	return touched;
+}
+
+/* Consumers */
+
 static void test_consumer_free(struct kref *ref)
 {
 	struct test_consumer *c = container_of(ref, struct test_consumer, ref);
 
 	if (c->other)
 		kref_put(&c->other->ref, test_consumer_free);
+	mutex_destroy(&c->attaching);
 	mutex_destroy(&c->lock);
 	kfree(c);
 }
@@ -87,124 +136,180 @@ static void test_consumer_put(struct test_consumer *c)
 	kref_put(&c->ref, test_consumer_free);
 }
 
-static void test_let_go_of_pages(struct test_consumer *c)
+static void test_pin_release(struct test_pin *tp)
 {
-	unsigned long page;
+	unsigned long i;
 
-	lockdep_assert_held(&c->lock);
+	lockdep_assert_held(&tp->consumer->lock);
 
-	for_each_set_bit(page, c->held, TEST_PFN_PAGES)
-		atomic_dec(&test_pages[page]);
-	bitmap_zero(c->held, TEST_PFN_PAGES);
+	for (i = 0; i < tp->nr; i++)
+		atomic_dec(&test_pages[tp->first + i - TEST_PFN_BASE]);
+	tp->nr = 0;
 }
 
-static int test_attach(struct test_consumer *c, u64 first, u64 last, u32 ms)
+/* False: finish() has run in the meantime, and has not seen these pages */
+static bool test_pin_record(struct test_pin *tp, unsigned long pfn,
+			    unsigned long nr)
 {
-	unsigned long page;
-	u64 gen;
-	int err;
+	struct test_consumer *c = tp->consumer;
+	unsigned long i;
 
-	gen = pfn_pin_begin();
-	if (ms)
-		msleep(ms);		/* the look-up */
-
-	mutex_lock(&c->lock);
-	err = c->detaching ? -ENODEV : pfn_pin_attach(c->pin, first, last, gen);
-	for (page = first - TEST_PFN_BASE;
-	     !err && page <= last - TEST_PFN_BASE; page++)
-		if (!__test_and_set_bit(page, c->held))
-			atomic_inc(&test_pages[page]);
-	mutex_unlock(&c->lock);
-	return err;
-}
-
-/*
- * False if it is detached already, or somebody else is about to. Otherwise the
- * caller now owns the pin's reference to the consumer.
- */
-static bool test_detach(struct test_consumer *c)
-{
-	bool mine;
-
-	mutex_lock(&c->lock);
-	mine = !c->detaching;
-	c->detaching = true;
-	if (mine)
-		test_let_go_of_pages(c);
-	mutex_unlock(&c->lock);
-	if (!mine)
+	guard(mutex)(&c->lock);
+	if (tp->dead && !(c->flags & TEST_PFN_FORGETS))
 		return false;
-
-	pfn_pin_detach(c->pin);
-	WRITE_ONCE(c->gone, true);
+	if (!tp->nr)
+		tp->first = pfn;
+	tp->nr += nr;
+	for (i = 0; i < nr; i++)
+		atomic_inc(&test_pages[pfn + i - TEST_PFN_BASE]);
 	return true;
 }
 
-/* True if it has detached: see there */
-static bool test_misbehave(struct test_consumer *c, u32 flags)
+/* What one call attaches; returns how many PFNs */
+static long test_attach_run(struct test_consumer *c, unsigned long pfn,
+			    unsigned long nr, u32 ms)
 {
-	if (READ_ONCE(c->gone))
+	struct test_pin *last = NULL, *spare = NULL, *tp;
+	long ret;
+
+	lockdep_assert_held(&c->attaching);
+
+	if (c->nr)
+		last = &c->pins[c->nr - 1];
+	if (c->nr < TEST_PFN_PINS) {
+		spare = &c->pins[c->nr];
+		spare->starts = 0;
+		spare->finishes = 0;
+		spare->dead = false;
+		WRITE_ONCE(spare->detached, false);
+	}
+
+	ret = pfn_pin_attach_pfns(last ? &last->pin : NULL,
+				  spare ? &spare->pin : NULL, pfn, &nr);
+	if (ret <= 0)
+		return ret ? ret : -ENXIO;
+
+	tp = last;
+	if (spare && pfn_pin_attached(&spare->pin)) {
+		tp = spare;
+		WRITE_ONCE(c->nr, c->nr + 1);
+	}
+	if (ms)
+		msleep(ms);
+	return test_pin_record(tp, pfn, ret) ? ret : -ENODEV;
+}
+
+/* If it fails, what is attached by then stays */
+static int test_attach(struct test_consumer *c, u64 first, u64 last, u32 ms)
+{
+	unsigned long pfn = first;
+	long ret;
+
+	guard(mutex)(&c->attaching);
+	if (c->detaching)
+		return -ENODEV;
+	while (pfn <= last) {
+		ret = test_attach_run(c, pfn, last - pfn + 1, ms);
+		if (ret < 0)
+			return ret;
+		pfn += ret;
+	}
+	return 0;
+}
+
+/* Can be attached again, if it is not @for_good */
+static int test_detach(struct test_consumer *c, bool for_good)
+{
+	struct test_pin *tp;
+	unsigned int i;
+
+	scoped_guard(mutex, &c->attaching) {
+		if (c->detaching)
+			return -EALREADY;
+		c->detaching = true;
+	}
+
+	scoped_guard(mutex, &c->lock) {
+		for (tp = c->pins; tp < c->pins + c->nr; tp++) {
+			tp->dead = true;
+			test_pin_release(tp);
+		}
+	}
+	for (i = 0; i < c->nr; i++) {
+		pfn_pin_detach(&c->pins[i].pin);
+		WRITE_ONCE(c->pins[i].detached, true);
+	}
+
+	guard(mutex)(&c->attaching);
+	WRITE_ONCE(c->nr, 0);
+	c->detaching = for_good;
+	return 0;
+}
+
+static void test_misbehave(struct test_pin *tp, u32 flags, bool twice)
+{
+	struct test_consumer *c = tp->consumer;
+
+	if (twice || READ_ONCE(tp->detached))
 		atomic_inc(&c->late);
 	if (flags & TEST_PFN_SLOW)
 		msleep(c->ms);
 	if (flags & TEST_PFN_STUCK)
-		wait_for_completion_state(&c->let_go, TASK_IDLE);
-	if (flags & TEST_PFN_REVOKE_IN)
-		WRITE_ONCE(c->ret, pfn_revoke_range(c->first, c->last));
-	if (flags & TEST_PFN_REOPEN_IN)
-		WRITE_ONCE(c->ret, pfn_reopen_range(c->first, c->last));
+		wait_for_completion_state(&c->go_on, TASK_IDLE);
 	if (flags & TEST_PFN_ATTACH_IN)
 		WRITE_ONCE(c->ret, test_attach(c->other ?: c, c->first,
 					       c->last, 0));
-	return (flags & TEST_PFN_DETACH_IN) && test_detach(c);
+	if (READ_ONCE(tp->detached))
+		atomic_inc(&c->late);
 }
 
-static void test_start(void *priv)
+static void test_start(struct pfn_pin *pin)
 {
-	struct test_consumer *c = priv;
+	struct test_pin *tp = container_of(pin, struct test_pin, pin);
 
-	atomic_inc(&c->starts);
-	mutex_lock(&c->lock);
-	WRITE_ONCE(c->dead, true);
-	mutex_unlock(&c->lock);
-	if (test_misbehave(c, c->flags & 0xffff))
-		test_consumer_put(c);
+	atomic_inc(&tp->consumer->starts);
+	test_misbehave(tp, tp->consumer->flags & 0xffff,
+		       tp->starts++ || tp->finishes);
 }
 
-static void test_finish(void *priv)
+static void test_finish(struct pfn_pin *pin)
 {
-	struct test_consumer *c = priv;
-	bool detached;
+	struct test_pin *tp = container_of(pin, struct test_pin, pin);
+	struct test_consumer *c = tp->consumer;
 
 	atomic_inc(&c->finishes);
-	detached = test_misbehave(c, c->flags >> 16);
-	if (!detached && !(c->flags & TEST_PFN_HOLDS_ON)) {
-		mutex_lock(&c->lock);
-		test_let_go_of_pages(c);
-		mutex_unlock(&c->lock);
-	}
-	if (detached)
-		test_consumer_put(c);
+	test_misbehave(tp, c->flags >> 16, !tp->starts || tp->finishes++);
+
+	guard(mutex)(&c->lock);
+	tp->dead = true;
+	if (!(c->flags & TEST_PFN_KEEPS))
+		test_pin_release(tp);
 }
+
+static const struct pfn_pin_ops test_pin_ops = {
+	.name	= "test_pfn_revoke",
+	.start	= test_start,
+	.finish	= test_finish,
+};
 
 static struct test_consumer *test_consumer_get(struct test_file *f, u32 id)
 {
 	struct test_consumer *c;
 
-	mutex_lock(&f->lock);
+	guard(mutex)(&f->lock);
 	c = xa_load(&f->consumers, id);
 	if (c)
 		kref_get(&c->ref);
-	mutex_unlock(&f->lock);
 	return c;
 }
 
 static int test_consumer_new(struct test_file *f, struct test_pfn_arg *arg)
 {
 	struct test_consumer *c;
+	struct test_pin *tp;
 	int err;
 
-	if (((arg->flags | arg->flags >> 16) & TEST_PFN_WITH_PFNS) &&
+	if (((arg->flags | arg->flags >> 16) & TEST_PFN_ATTACH_IN) &&
 	    !test_pfns(arg->first, arg->last))
 		return -EINVAL;
 
@@ -212,16 +317,18 @@ static int test_consumer_new(struct test_file *f, struct test_pfn_arg *arg)
 	if (!c)
 		return -ENOMEM;
 	kref_init(&c->ref);
+	mutex_init(&c->attaching);
 	mutex_init(&c->lock);
-	init_completion(&c->let_go);
-	c->ops.name = "test_pfn_revoke";
-	c->ops.start = test_start;
-	c->ops.finish = test_finish;
+	init_completion(&c->go_on);
 	c->flags = arg->flags;
 	c->ms = arg->ms;
 	c->first = arg->first;
 	c->last = arg->last;
 	c->ret = NOT_CALLED;
+	for (tp = c->pins; tp < c->pins + TEST_PFN_PINS; tp++) {
+		pfn_pin_init(&tp->pin, &test_pin_ops);
+		tp->consumer = c;
+	}
 	if (arg->other) {
 		c->other = test_consumer_get(f, arg->other);
 		if (!c->other) {
@@ -230,23 +337,12 @@ static int test_consumer_new(struct test_file *f, struct test_pfn_arg *arg)
 		}
 	}
 
-	c->pin = pfn_pin_alloc(&c->ops, c, GFP_KERNEL);
-	if (IS_ERR(c->pin)) {
-		err = PTR_ERR(c->pin);
-		goto err_put;
-	}
-
-	kref_get(&c->ref);		/* one is the pin's, one the file's */
 	mutex_lock(&f->lock);
 	err = xa_alloc(&f->consumers, &arg->id, c, xa_limit_31b, GFP_KERNEL);
 	mutex_unlock(&f->lock);
-	if (err)
-		goto err_detach;
-	return 0;
+	if (!err)
+		return 0;
 
-err_detach:
-	pfn_pin_detach(c->pin);
-	test_consumer_put(c);
 err_put:
 	test_consumer_put(c);
 	return err;
@@ -268,15 +364,13 @@ static int test_consumer_call(struct test_file *f, unsigned int cmd,
 			test_attach(c, arg->first, arg->last, arg->ms) : -EINVAL;
 		break;
 	case TEST_PFN_DETACH:
-		err = test_detach(c) ? 0 : -EALREADY;
-		if (!err)
-			test_consumer_put(c);
+		err = test_detach(c, false);
 		break;
-	case TEST_PFN_LET_GO:
-		complete_all(&c->let_go);
+	case TEST_PFN_GO_ON:
+		complete_all(&c->go_on);
 		break;
 	}
-	arg->dead = READ_ONCE(c->dead);
+	arg->pins = READ_ONCE(c->nr);
 	arg->starts = atomic_read(&c->starts);
 	arg->finishes = atomic_read(&c->finishes);
 	arg->late = atomic_read(&c->late);
@@ -285,55 +379,236 @@ static int test_consumer_call(struct test_file *f, unsigned int cmd,
 	return err;
 }
 
+/* Providers */
+
+static struct test_provider *test_provider_get(struct test_file *f, u32 id)
+{
+	struct test_provider *p;
+
+	guard(mutex)(&f->lock);
+	p = xa_load(&f->providers, id);
+	if (p)
+		p->users++;
+	return p;
+}
+
+static void test_provider_put(struct test_file *f, struct test_provider *p)
+{
+	guard(mutex)(&f->lock);
+	WRITE_ONCE(p->users, p->users - 1);
+	wake_up_all(&f->unused);
+}
+
 static int test_provide(struct test_file *f, struct test_pfn_arg *arg)
 {
-	struct pfn_range *range;
+	struct test_provider *p;
 	char name[32];
 	int err;
 
 	if (!test_pfns(arg->first, arg->last))
 		return -EINVAL;
+	p = kzalloc_obj(*p);
+	if (!p)
+		return -ENOMEM;
 	snprintf(name, sizeof(name), "test_pfn_revoke-%llu",
 		 arg->first - TEST_PFN_BASE);
-	range = pfn_range_register(arg->first, arg->last, name);
-	if (IS_ERR(range))
-		return PTR_ERR(range);
+	p->range = pfn_range_register(arg->first, arg->last, name);
+	if (IS_ERR(p->range)) {
+		err = PTR_ERR(p->range);
+		goto err_free;
+	}
 
 	mutex_lock(&f->lock);
-	err = xa_alloc(&f->providers, &arg->id, range, xa_limit_31b, GFP_KERNEL);
+	err = xa_alloc(&f->providers, &arg->id, p, xa_limit_31b, GFP_KERNEL);
 	mutex_unlock(&f->lock);
-	if (err)
-		pfn_range_unregister(range);
+	if (!err)
+		return 0;
+
+	pfn_range_unregister(p->range);
+err_free:
+	kfree(p);
 	return err;
 }
 
-static int test_unprovide(struct test_file *f, struct test_pfn_arg *arg)
+/* Nobody uses it any more; its parts that are closed end with it */
+static void test_provider_end(struct test_file *f, struct test_provider *p)
 {
-	struct pfn_range *range;
+	struct test_part *part;
+	unsigned long id;
+
+	pfn_range_unregister(p->range);
+
+	guard(mutex)(&f->lock);
+	xa_for_each(&f->parts, id, part) {
+		if (part->provider != p)
+			continue;
+		xa_erase(&f->parts, id);
+		kfree(part);
+	}
+	kfree(p);
+}
+
+static int test_unprovide(struct test_file *f, u32 id)
+{
+	struct test_provider *p;
 
 	mutex_lock(&f->lock);
-	range = xa_erase(&f->providers, arg->id);
+	p = xa_erase(&f->providers, id);
+	if (p)
+		p->leaving = true;
 	mutex_unlock(&f->lock);
-	if (!range)
+	if (!p)
 		return -ENOENT;
-	pfn_range_unregister(range);
+
+	/* Nobody finds it any more */
+	wait_event(f->unused, !READ_ONCE(p->users));
+	test_provider_end(f, p);
 	return 0;
 }
 
-/* Any PFNs, also those of a real provider: its consumers lose them */
-static int test_revoke(struct test_pfn_arg *arg)
+static int test_revoke(struct test_file *f, struct test_pfn_arg *arg)
 {
-	int err, touched = 0;
-	u64 pfn;
+	long timeout = arg->ms ? msecs_to_jiffies(arg->ms) :
+				 MAX_SCHEDULE_TIMEOUT;
+	struct test_provider *p[2] = { };
+	struct pfn_range *ranges[2] = { };
+	int ret = -ENOENT, i;
 
-	err = pfn_revoke_range(arg->first, arg->last);
-	if (err || !test_pfns(arg->first, arg->last))
-		return err;
-	for (pfn = arg->first; pfn <= arg->last; pfn++)
-		if (atomic_read(&test_pages[pfn - TEST_PFN_BASE]))
-			touched++;
+	p[0] = test_provider_get(f, arg->id);
+	if (!p[0])
+		return -ENOENT;
+	if (arg->other) {
+		p[1] = test_provider_get(f, arg->other);
+		if (!p[1])
+			goto out;
+	}
+
+	for (i = 0; i < 2 && p[i]; i++)
+		ranges[i] = p[i]->range;
+	ret = pfn_range_revoke(ranges, 2, timeout);
+	for (i = 0; i < 2 && p[i] && ret >= 0; i++)
+		ret += test_touched(ranges[i]->it.start, ranges[i]->it.last);
+out:
+	for (i = 0; i < 2 && p[i]; i++)
+		test_provider_put(f, p[i]);
+	return ret;
+}
+
+/* Parts */
+
+static void test_part_free(struct test_part *part)
+{
+	if (!part->provider && part->range)
+		pfn_range_put(part->range);
+	kfree(part);
+}
+
+/* False: its provider is leaving or has left. Of a real one only tests know */
+static bool test_part_has_provider(struct test_part *part)
+{
+	struct pfn_range *range;
+
+	if (part->provider)
+		return !part->provider->leaving;
+	range = pfn_range_find(part->first);
+	if (range)
+		pfn_range_put(range);
+	return range == part->range;
+}
+
+static int test_part_add(struct test_file *f, struct test_part *part,
+			 struct test_pfn_arg *arg)
+{
+	guard(mutex)(&f->lock);
+	if (arg->other) {
+		part->provider = xa_load(&f->providers, arg->other);
+		if (!part->provider)
+			return -ENOENT;
+		part->range = part->provider->range;
+	}
+	if (part->first > part->last || part->first < part->range->it.start ||
+	    part->last > part->range->it.last)
+		return -EINVAL;
+	return xa_alloc(&f->parts, &arg->id, part, xa_limit_31b, GFP_KERNEL);
+}
+
+static int test_part_new(struct test_file *f, struct test_pfn_arg *arg)
+{
+	struct test_part *part;
+	int err = -ENOENT;
+
+	part = kzalloc_obj(*part);
+	if (!part)
+		return -ENOMEM;
+	part->first = arg->first;
+	part->last = arg->last;
+	if (!arg->other)
+		part->range = pfn_range_find(arg->first);
+	if (arg->other || part->range)
+		err = test_part_add(f, part, arg);
+	if (err)
+		test_part_free(part);
+	return err;
+}
+
+static int test_part_drop(struct test_file *f, u32 id)
+{
+	struct test_part *part;
+
+	guard(mutex)(&f->lock);
+	part = xa_load(&f->parts, id);
+	if (!part || part->state != PART_OPEN)
+		return -ENOENT;
+	xa_erase(&f->parts, id);
+	test_part_free(part);
+	return 0;
+}
+
+static int test_part_revoke(struct test_file *f, u32 id)
+{
+	struct test_provider *provider;
+	struct test_part *part;
+	int touched;
+
+	scoped_guard(mutex, &f->lock) {
+		part = xa_load(&f->parts, id);
+		if (!part || !test_part_has_provider(part))
+			return -ENOENT;
+		if (part->state != PART_OPEN)
+			return -EBUSY;
+		part->state = PART_REVOKING;
+		provider = part->provider;
+		if (provider)
+			provider->users++;
+	}
+
+	pfn_part_revoke(&part->part, part->range, part->first, part->last);
+	touched = test_touched(part->first, part->last);
+
+	scoped_guard(mutex, &f->lock)
+		part->state = PART_CLOSED;
+	/* With which the part can end */
+	if (provider)
+		test_provider_put(f, provider);
 	return touched;
 }
+
+static int test_part_reopen(struct test_file *f, u32 id)
+{
+	struct test_part *part;
+
+	guard(mutex)(&f->lock);
+	part = xa_load(&f->parts, id);
+	if (!part || !test_part_has_provider(part))
+		return -ENOENT;
+	if (part->state != PART_CLOSED)
+		return part->state == PART_OPEN ? -EALREADY : -EBUSY;
+	pfn_part_reopen(&part->part);
+	part->state = PART_OPEN;
+	return 0;
+}
+
+/* The device */
 
 static long test_ioctl(struct file *file, unsigned int cmd, unsigned long data)
 {
@@ -349,20 +624,26 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long data)
 		err = test_provide(f, &arg);
 		break;
 	case TEST_PFN_UNPROVIDE:
-		err = test_unprovide(f, &arg);
+		err = test_unprovide(f, arg.id);
 		break;
 	case TEST_PFN_REVOKE:
-		err = test_revoke(&arg);
+		err = test_revoke(f, &arg);
+		break;
+	case TEST_PFN_PART:
+		err = test_part_new(f, &arg);
+		break;
+	case TEST_PFN_REVOKE_PART:
+		err = test_part_revoke(f, arg.id);
 		break;
 	case TEST_PFN_REOPEN:
-		err = pfn_reopen_range(arg.first, arg.last);
+		err = test_part_reopen(f, arg.id);
 		break;
 	case TEST_PFN_CONSUMER:
 		err = test_consumer_new(f, &arg);
 		break;
 	case TEST_PFN_ATTACH:
 	case TEST_PFN_DETACH:
-	case TEST_PFN_LET_GO:
+	case TEST_PFN_GO_ON:
 	case TEST_PFN_LOOK:
 		err = test_consumer_call(f, cmd, &arg);
 		break;
@@ -375,7 +656,9 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long data)
 	/* A consumer stays, unattached, until the file is closed */
 	if (copy_to_user((void __user *)data, &arg, sizeof(arg))) {
 		if (cmd == TEST_PFN_PROVIDE)
-			test_unprovide(f, &arg);
+			test_unprovide(f, arg.id);
+		if (cmd == TEST_PFN_PART)
+			test_part_drop(f, arg.id);
 		return -EFAULT;
 	}
 	return 0;
@@ -390,6 +673,8 @@ static int test_open(struct inode *inode, struct file *file)
 	mutex_init(&f->lock);
 	xa_init_flags(&f->consumers, XA_FLAGS_ALLOC1);
 	xa_init_flags(&f->providers, XA_FLAGS_ALLOC1);
+	xa_init_flags(&f->parts, XA_FLAGS_ALLOC1);
+	init_waitqueue_head(&f->unused);
 	file->private_data = f;
 	return 0;
 }
@@ -397,23 +682,33 @@ static int test_open(struct inode *inode, struct file *file)
 static int test_release(struct inode *inode, struct file *file)
 {
 	struct test_file *f = file->private_data;
+	struct test_provider *p;
 	struct test_consumer *c;
-	struct pfn_range *range;
+	struct test_part *part;
 	unsigned long id;
 
 	/* All of them, before anything here waits for one */
 	xa_for_each(&f->consumers, id, c)
-		complete_all(&c->let_go);
+		complete_all(&c->go_on);
+	/* All of them, before one that another attaches in a callback is freed */
 	xa_for_each(&f->consumers, id, c) {
-		if (test_detach(c))
-			test_consumer_put(c);
-		test_consumer_put(c);
+		test_detach(c, true);
 		cond_resched();
 	}
-	xa_for_each(&f->providers, id, range)
-		pfn_range_unregister(range);
+	xa_for_each(&f->consumers, id, c)
+		test_consumer_put(c);
+	xa_for_each(&f->providers, id, p)
+		test_provider_end(f, p);
+	/* Those of real providers */
+	xa_for_each(&f->parts, id, part) {
+		if (part->state == PART_CLOSED &&
+		    test_part_has_provider(part))
+			pfn_part_reopen(&part->part);
+		test_part_free(part);
+	}
 	xa_destroy(&f->consumers);
 	xa_destroy(&f->providers);
+	xa_destroy(&f->parts);
 	mutex_destroy(&f->lock);
 	kfree(f);
 	return 0;
@@ -426,11 +721,44 @@ static const struct file_operations test_fops = {
 	.unlocked_ioctl	= test_ioctl,
 };
 
+/*
+ * /sys/class/misc/test_pfn_revoke/mapped_by_action: its handler leaves the mapping
+ * to mm, which would do that without an active reference to the file.
+ */
+static int test_mmap_prepare(struct file *file, struct kobject *kobj,
+			     const struct bin_attribute *attr,
+			     struct vm_area_desc *desc)
+{
+	mmap_action_remap_full(desc, page_to_pfn(ZERO_PAGE(0)));
+	return 0;
+}
+
+static const struct bin_attribute test_mapped_by_action = {
+	.attr = { .name = "mapped_by_action", .mode = 0600 },
+	.size = PAGE_SIZE,
+	.mmap_prepare = test_mmap_prepare,
+};
+
+static const struct bin_attribute *const test_bin_attrs[] = {
+	&test_mapped_by_action,
+	NULL,
+};
+
+static const struct attribute_group test_group = {
+	.bin_attrs = test_bin_attrs,
+};
+
+static const struct attribute_group *test_groups[] = {
+	&test_group,
+	NULL,
+};
+
 static struct miscdevice test_misc = {
 	.minor	= MISC_DYNAMIC_MINOR,
 	.name	= "test_pfn_revoke",
 	.mode	= 0600,
 	.fops	= &test_fops,
+	.groups	= test_groups,
 };
 module_misc_device(test_misc);
 

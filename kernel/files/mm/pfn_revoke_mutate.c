@@ -3,8 +3,8 @@
  * pfn_revoke.mutate=NAME[,NAME...] on the kernel command line, or written to
  * /sys/module/pfn_revoke/parameters/mutate. "none" switches all off.
  *
- * broadcast_off	pfn_revoke_range() tells nobody
- * attach_unchecked	pfn_pin_attach() takes what is shut or has changed
+ * broadcast_off	pfn_range_revoke() notifies nobody
+ * attach_unchecked	PFNs are attached although they are closed
  * unpin_drop		ib_umem forgets the pages instead of unpinning them
  * uncharge_off		ib_umem leaves revoked pages charged to pinned_vm
  * drain_skip		rxe does not wait for copies in flight
@@ -13,19 +13,22 @@
  * early_off		pci_p2pdma_revoke() leaves everything to devres
  * door_open		the pool goes on to hand out memory to the kernel
  * detach_locked	ib_umem detaches with the lock that its callback takes
- * vfio_off		type1 does not let go
- * iommufd_off		iommufd does not let go
+ * vfio_off		type1 does not release anything
+ * iommufd_off		iommufd does not release anything
  * unpin_early		type1 and iommufd unpin before they unmap and sync the IOTLB
+ * dereg_fails		rxe does not deregister MRs
  * window_off		rxe binds and uses windows without a look at the MR behind
  * copy_slow		rxe waits between the look at the state and the copy, until
  *			switched off
  * copy_late		rxe waits before the look at the state, with the key looked up,
  *			until switched off
  * mmap_gap		kernfs waits before it maps, until switched off
- * attach_gap		ib_umem waits between pin and attach, until switched off
+ * attach_gap		GUP waits between pin and attach, until switched off
  * map_gap		type1 and iommufd wait when a run is mapped and the call is not
  *			over, until switched off
  * remove_gap		nvme waits between revoke and shutdown, until switched off
+ * bind_gap		rxe waits when it has found the MR that a window is to be bound
+ *			to, until switched off
  * unpin_gap		type1 and iommufd wait when they have unpinned, until switched off
  * gup_hold		GUP-fast waits between a PTE of P2PDMA memory and the
  *			reference, with interrupts off, until switched off
@@ -77,6 +80,7 @@ static const char * const names[PFN_REVOKE_NR_MUTATIONS] = {
 	[PFN_REVOKE_IOMMUFD_OFF]	= "iommufd_off",
 	[PFN_REVOKE_UNPIN_EARLY]	= "unpin_early",
 	[PFN_REVOKE_WINDOW_OFF]		= "window_off",
+	[PFN_REVOKE_DEREG_FAILS]	= "dereg_fails",
 	[PFN_REVOKE_COPY_SLOW]		= "copy_slow",
 	[PFN_REVOKE_COPY_LATE]		= "copy_late",
 	[PFN_REVOKE_MMAP_GAP]		= "mmap_gap",
@@ -84,6 +88,7 @@ static const char * const names[PFN_REVOKE_NR_MUTATIONS] = {
 	[PFN_REVOKE_MAP_GAP]		= "map_gap",
 	[PFN_REVOKE_REMOVE_GAP]		= "remove_gap",
 	[PFN_REVOKE_UNPIN_GAP]		= "unpin_gap",
+	[PFN_REVOKE_BIND_GAP]		= "bind_gap",
 	[PFN_REVOKE_GUP_HOLD]		= "gup_hold",
 	[PFN_REVOKE_GUP_HOLD_OPEN]	= "gup_hold_open",
 	[PFN_REVOKE_IPI_SKIP]		= "ipi_skip",

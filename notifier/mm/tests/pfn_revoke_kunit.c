@@ -3,25 +3,33 @@
  * KUnit tests of PFN-range revocation (mm/pfn_revoke.c)
  *
  * The notifier never touches memory, so that the provider here declares PFNs
- * that no machine has. Whatever may block runs in a thread of its own (struct
- * actor) and is waited for with a limit; a callback that has to be slow is held
- * by a completion. Nothing depends on who is faster, except in the tests that
- * race on purpose, and those check what holds in every order.
+ * that no machine has, and nothing maps them: no page table lock is needed to
+ * attach them, and nobody zaps. That lock, GUP and real pages are the business
+ * of the suites that run in a guest.
+ *
+ * Whatever may block runs in a thread of its own (struct actor) and is waited
+ * for with a limit; a callback that has to be slow is held by a completion.
+ * Nothing depends on who is faster, except in the tests that race on purpose,
+ * and those check what holds in every order.
  *
  * If the notifier hangs, its thread is left behind with all the memory that it
  * may still use, and the test fails.
  */
 #include <kunit/test.h>
-#include <linux/bitmap.h>
 #include <linux/completion.h>
 #include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/pfn_revoke.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/prandom.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
@@ -47,33 +55,26 @@ struct random_run;
 struct scene {
 	struct list_head consumers;
 	struct list_head actors;
-	struct pfn_range *ranges[4];
+	struct pfn_range *ranges[5];	/* pages 0 to 99, 100 to 199, the test's */
 	struct random_run *run;		/* of random_threads() */
 	struct completion gun;		/* starts those who race */
 	unsigned long patience;		/* to be restored */
 	atomic_t clock;			/* orders events */
 	atomic_t late;			/* callbacks after the detach */
-	atomic_t overdue;		/* held callbacks that nobody let go */
+	atomic_t overdue;		/* callbacks held until the limit */
 };
 
 struct consumer {
 	struct list_head node;
 	struct scene *scene;
 	struct pfn_pin_ops ops;
-	struct pfn_pin *pin;		/* NULL when detached */
+	struct pfn_pin pin;
 	bool gone;			/* no callback may come any more */
-
-	/* What a callback does beyond taking notes */
-	void (*on_start)(struct consumer *c);
-	void (*on_finish)(struct consumer *c);
-	struct completion go;		/* ends hold() */
-	unsigned long first, last;	/* for revoke_inside() */
-	int ret;			/* of what is done with it */
-
+	bool hold_start, hold_finish;	/* they wait for @go */
+	struct completion go, in_start, in_finish;
 	atomic_t starts, finishes;
 	int started, finishing, finished;	/* times by scene->clock */
 	struct task_struct *finisher;	/* only to be compared */
-	struct completion in_start, in_finish;
 };
 
 struct actor {
@@ -83,7 +84,11 @@ struct actor {
 	int (*act)(struct actor *a);
 	struct consumer *c;
 	unsigned long first, last;
-	unsigned int delay;		/* us after the gun */
+	int range;			/* index of the range */
+	struct pfn_part part;		/* of act_revoke() */
+	long timeout;			/* 0: none */
+	bool races;			/* waits for the gun */
+	unsigned int delay;		/* us after it */
 	int ret;
 	int returned;			/* time */
 	struct completion entered, done;
@@ -96,58 +101,33 @@ static int now(struct scene *scene)
 
 /* Consumers */
 
-static void consumer_start(void *priv)
+static void called(struct consumer *c, atomic_t *count, bool hold,
+		   struct completion *in_callback)
 {
-	struct consumer *c = priv;
-
-	c->started = now(c->scene);
-	atomic_inc(&c->starts);
+	atomic_inc(count);
 	if (READ_ONCE(c->gone))
 		atomic_inc(&c->scene->late);
-	complete_all(&c->in_start);
-	if (c->on_start)
-		c->on_start(c);
-}
-
-static void consumer_finish(void *priv)
-{
-	struct consumer *c = priv;
-
-	c->finishing = now(c->scene);
-	c->finisher = current;
-	atomic_inc(&c->finishes);
-	if (READ_ONCE(c->gone))
-		atomic_inc(&c->scene->late);
-	complete_all(&c->in_finish);
-	if (c->on_finish)
-		c->on_finish(c);
-	c->finished = now(c->scene);
-}
-
-static void hold(struct consumer *c)
-{
-	if (!wait_for_completion_timeout(&c->go, LIMIT))
+	complete_all(in_callback);
+	if (hold && !wait_for_completion_timeout(&c->go, LIMIT))
 		atomic_inc(&c->scene->overdue);
 }
 
-static void detach_inside(struct consumer *c)
+static void consumer_start(struct pfn_pin *pin)
 {
-	struct pfn_pin *pin = c->pin;
+	struct consumer *c = container_of(pin, struct consumer, pin);
 
-	c->pin = NULL;
-	pfn_pin_detach(pin);
-	WRITE_ONCE(c->gone, true);
+	c->started = now(c->scene);
+	called(c, &c->starts, c->hold_start, &c->in_start);
 }
 
-static void hold_and_detach_inside(struct consumer *c)
+static void consumer_finish(struct pfn_pin *pin)
 {
-	hold(c);
-	detach_inside(c);
-}
+	struct consumer *c = container_of(pin, struct consumer, pin);
 
-static void revoke_inside(struct consumer *c)
-{
-	c->ret = pfn_revoke_range(c->first, c->last);
+	c->finishing = now(c->scene);
+	c->finisher = current;
+	called(c, &c->finishes, c->hold_finish, &c->in_finish);
+	c->finished = now(c->scene);
 }
 
 static struct consumer *new_consumer(struct kunit *test)
@@ -164,20 +144,33 @@ static struct consumer *new_consumer(struct kunit *test)
 	init_completion(&c->go);
 	init_completion(&c->in_start);
 	init_completion(&c->in_finish);
+	pfn_pin_init(&c->pin, &c->ops);
 	list_add_tail(&c->node, &scene->consumers);
-
-	c->pin = pfn_pin_alloc(&c->ops, c, GFP_KERNEL);
-	if (IS_ERR(c->pin)) {
-		c->pin = NULL;
-		KUNIT_FAIL_AND_ABORT(test, "pfn_pin_alloc() failed");
-	}
 	return c;
 }
 
-/* Attach with a look-up that begins and ends here; attaching waits for nobody */
-static int attach(struct consumer *c, unsigned long first, unsigned long last)
+/* Attaching waits for nobody: how many pages, or an error */
+static long attach(struct consumer *last, struct consumer *spare,
+		   unsigned long first, unsigned long end)
 {
-	return pfn_pin_attach(c->pin, PFN(first), PFN(last), pfn_pin_begin());
+	unsigned long nr = end - first + 1;
+
+	return pfn_pin_attach_pfns(last ? &last->pin : NULL,
+				   spare ? &spare->pin : NULL, PFN(first), &nr);
+}
+
+/* What a consumer gets that does not want to stay */
+static long probe(unsigned long first, unsigned long last)
+{
+	static const struct pfn_pin_ops ops = { .name = "kunit" };
+	unsigned long nr = last - first + 1;
+	struct pfn_pin pin;
+	long ret;
+
+	pfn_pin_init(&pin, &ops);
+	ret = pfn_pin_attach_pfns(NULL, &pin, PFN(first), &nr);
+	pfn_pin_detach(&pin);
+	return ret;
 }
 
 static struct consumer *attached(struct kunit *test, unsigned long first,
@@ -185,8 +178,30 @@ static struct consumer *attached(struct kunit *test, unsigned long first,
 {
 	struct consumer *c = new_consumer(test);
 
-	KUNIT_ASSERT_EQ(test, attach(c, first, last), 0);
+	KUNIT_ASSERT_EQ(test, attach(NULL, c, first, last), last - first + 1);
 	return c;
+}
+
+static struct consumer *held_in_start(struct kunit *test, unsigned long page)
+{
+	struct consumer *c = attached(test, page, page);
+
+	c->hold_start = true;
+	return c;
+}
+
+static struct consumer *held_in_finish(struct kunit *test, unsigned long first,
+				       unsigned long last)
+{
+	struct consumer *c = attached(test, first, last);
+
+	c->hold_finish = true;
+	return c;
+}
+
+static void release(struct consumer *c)
+{
+	complete_all(&c->go);
 }
 
 /* Actors */
@@ -196,45 +211,47 @@ static int actor_main(void *arg)
 	struct actor *a = arg;
 
 	complete(&a->entered);
+	if (a->races) {
+		wait_for_completion(&a->scene->gun);
+		udelay(a->delay);
+	}
 	a->ret = a->act(a);
 	a->returned = now(a->scene);
 	complete(&a->done);
 	return 0;
 }
 
-static int actor_race_main(void *arg)
+static int act_attach(struct actor *a)
 {
-	struct actor *a = arg;
-
-	complete(&a->entered);
-	wait_for_completion(&a->scene->gun);
-	udelay(a->delay);
-	a->ret = a->act(a);
-	a->returned = now(a->scene);
-	complete(&a->done);
-	return 0;
+	return attach(NULL, a->c, a->first, a->last);
 }
 
 static int act_revoke(struct actor *a)
 {
-	return pfn_revoke_range(a->first, a->last);
+	pfn_part_revoke(&a->part, a->scene->ranges[a->range], PFN(a->first),
+			PFN(a->last));
+	return 0;
+}
+
+/* All that the test provides; the ranges that it does not are NULL */
+static int act_revoke_all(struct actor *a)
+{
+	return pfn_range_revoke(a->scene->ranges, ARRAY_SIZE(a->scene->ranges),
+				a->timeout ?: MAX_SCHEDULE_TIMEOUT);
 }
 
 static int act_detach(struct actor *a)
 {
-	struct pfn_pin *pin = a->c->pin;
-
-	a->c->pin = NULL;
-	pfn_pin_detach(pin);
+	pfn_pin_detach(&a->c->pin);
 	WRITE_ONCE(a->c->gone, true);
 	return 0;
 }
 
 static int act_unregister(struct actor *a)
 {
-	struct pfn_range *range = a->scene->ranges[a->first];
+	struct pfn_range *range = a->scene->ranges[a->range];
 
-	a->scene->ranges[a->first] = NULL;
+	a->scene->ranges[a->range] = NULL;
 	pfn_range_unregister(range);
 	return 0;
 }
@@ -246,10 +263,7 @@ static int act_clean_up(struct actor *a)
 	int i;
 
 	list_for_each_entry(c, &a->scene->consumers, node) {
-		if (!c->pin)
-			continue;
-		pfn_pin_detach(c->pin);
-		c->pin = NULL;
+		pfn_pin_detach(&c->pin);
 		WRITE_ONCE(c->gone, true);
 		cond_resched();
 	}
@@ -258,63 +272,39 @@ static int act_clean_up(struct actor *a)
 	return 0;
 }
 
-static struct actor *new_actor(struct scene *scene, int (*main)(void *),
-			       int (*act)(struct actor *a), struct consumer *c,
-			       unsigned long first, unsigned long last)
+static struct actor *new_actor(struct scene *scene, const struct actor *template)
 {
+	struct actor *a = kmemdup(template, sizeof(*a), GFP_KERNEL);
 	struct task_struct *task;
-	struct actor *a;
 
-	a = kzalloc_obj(*a);
 	if (!a)
 		return NULL;
-
 	a->scene = scene;
-	a->act = act;
-	a->c = c;
-	a->first = first;
-	a->last = last;
 	init_completion(&a->entered);
 	init_completion(&a->done);
-
-	task = kthread_create(main, a, "pfn_revoke_test");
+	task = kthread_create(actor_main, a, "pfn_revoke_test");
 	if (IS_ERR(task)) {
 		kfree(a);
 		return NULL;
 	}
 	a->task = get_task_struct(task);
 	list_add_tail(&a->node, &scene->actors);
+	wake_up_process(task);
 	return a;
 }
 
-static struct actor *spawn(struct kunit *test, int (*act)(struct actor *a),
-			   struct consumer *c, unsigned long first,
-			   unsigned long last)
+static struct actor *launch(struct kunit *test, const struct actor *template)
 {
-	struct actor *a = new_actor(test->priv, actor_main, act, c, first, last);
+	struct actor *a = new_actor(test->priv, template);
 
 	KUNIT_ASSERT_NOT_NULL(test, a);
-	wake_up_process(a->task);
 	KUNIT_ASSERT_NE(test, 0,
 			wait_for_completion_timeout(&a->entered, LIMIT));
 	return a;
 }
 
-/* As spawn(), but it waits for fire() */
-static struct actor *aim(struct kunit *test, int (*act)(struct actor *a),
-			 struct consumer *c, unsigned long first,
-			 unsigned long last, unsigned int delay)
-{
-	struct actor *a = new_actor(test->priv, actor_race_main, act, c, first,
-				    last);
-
-	KUNIT_ASSERT_NOT_NULL(test, a);
-	a->delay = delay;
-	wake_up_process(a->task);
-	KUNIT_ASSERT_NE(test, 0,
-			wait_for_completion_timeout(&a->entered, LIMIT));
-	return a;
-}
+#define spawn(test, f, ...) \
+	launch(test, &(struct actor) { .act = (f), __VA_ARGS__ })
 
 static void fire(struct kunit *test)
 {
@@ -330,8 +320,7 @@ static bool actor_join(struct actor *a)
 	if (!wait_for_completion_timeout(&a->done, LIMIT))
 		return false;
 	/* On its way out: it leaves this module's code before that returns */
-	kthread_stop(a->task);
-	put_task_struct(a->task);
+	kthread_stop_put(a->task);
 	a->task = NULL;
 	return true;
 }
@@ -364,25 +353,37 @@ static bool waits(struct actor *a)
 	return seen == 5;
 }
 
-static int revoke(struct kunit *test, unsigned long first, unsigned long last)
+#define spawn_revoke(test, i, a, b) \
+	spawn(test, act_revoke, .range = (i), .first = (a), .last = (b))
+
+static struct actor *revoke(struct kunit *test, int range, unsigned long first,
+			    unsigned long last)
 {
-	return join(test, spawn(test, act_revoke, NULL, PFN(first), PFN(last)));
+	struct actor *a = spawn_revoke(test, range, first, last);
+
+	join(test, a);
+	return a;
+}
+
+static int revoke_all(struct kunit *test)
+{
+	return join(test, spawn(test, act_revoke_all));
 }
 
 /* Waits for nobody */
-static int reopen(unsigned long first, unsigned long last)
+static void reopen(struct actor *revoker)
 {
-	return pfn_reopen_range(PFN(first), PFN(last));
+	pfn_part_reopen(&revoker->part);
 }
 
 static void detach(struct kunit *test, struct consumer *c)
 {
-	join(test, spawn(test, act_detach, c, 0, 0));
+	join(test, spawn(test, act_detach, .c = c));
 }
 
 static void unregister(struct kunit *test, int i)
 {
-	join(test, spawn(test, act_unregister, NULL, i, 0));
+	join(test, spawn(test, act_unregister, .range = i));
 }
 
 static void provide(struct kunit *test, int i, unsigned long first,
@@ -396,22 +397,35 @@ static void provide(struct kunit *test, int i, unsigned long first,
 	scene->ranges[i] = range;
 }
 
-#define await(test, x) \
-	KUNIT_ASSERT_NE_MSG(test, 0, wait_for_completion_timeout(x, LIMIT), \
-			    "never happened: %s", #x)
-
-static void expect_untouched(struct kunit *test, struct consumer *c)
+static void be_impatient(void)
 {
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->starts), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->finishes), 0);
+	WRITE_ONCE(pfn_revoke_patience, PATIENCE);
 }
 
-static void expect_revoked_once(struct kunit *test, struct consumer *c)
+#define await_within(test, x, limit) \
+	KUNIT_ASSERT_NE_MSG(test, 0, wait_for_completion_timeout(x, limit), \
+			    "never happened, or too late: %s", #x)
+#define await(test, x)	await_within(test, x, LIMIT)
+
+static void expect_calls(struct kunit *test, struct consumer *c, int starts,
+			 int finishes)
 {
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->starts), 1);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->finishes), 1);
-	KUNIT_EXPECT_LT(test, c->started, c->finishing);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->starts), starts);
+	KUNIT_EXPECT_EQ(test, atomic_read(&c->finishes), finishes);
+	if (starts && finishes)
+		KUNIT_EXPECT_LT(test, c->started, c->finishing);
 }
+
+static void expect_each(struct kunit *test, struct consumer **c, int calls)
+{
+	for (; *c; c++)
+		expect_calls(test, *c, calls, calls);
+}
+
+#define expect_untouched(test, ...) \
+	expect_each(test, (struct consumer *[]) { __VA_ARGS__, NULL }, 0)
+#define expect_revoked_once(test, ...) \
+	expect_each(test, (struct consumer *[]) { __VA_ARGS__, NULL }, 1)
 
 static int scene_init(struct kunit *test)
 {
@@ -426,14 +440,16 @@ static int scene_init(struct kunit *test)
 	init_completion(&scene->gun);
 	scene->patience = pfn_revoke_patience;
 	test->priv = scene;
+	provide(test, 0, 0, 99);
+	provide(test, 1, 100, 199);
 	return 0;
 }
 
 static void scene_exit(struct kunit *test)
 {
+	struct actor clean_up = { .act = act_clean_up }, *a, *next_a;
 	struct scene *scene = test->priv;
 	struct consumer *c, *next_c;
-	struct actor *a, *next_a;
 	bool stuck = false;
 
 	if (!scene)
@@ -441,13 +457,11 @@ static void scene_exit(struct kunit *test)
 
 	complete_all(&scene->gun);
 	list_for_each_entry(c, &scene->consumers, node)
-		complete_all(&c->go);
+		release(c);
 	list_for_each_entry(a, &scene->actors, node)
 		stuck |= !actor_join(a);
 	if (!stuck) {
-		a = new_actor(scene, actor_main, act_clean_up, NULL, 0, 0);
-		if (a)
-			wake_up_process(a->task);
+		a = new_actor(scene, &clean_up);
 		stuck = !a || !actor_join(a);
 	}
 	WRITE_ONCE(pfn_revoke_patience, scene->patience);
@@ -455,7 +469,7 @@ static void scene_exit(struct kunit *test)
 	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&scene->late), 0,
 			    "a callback ran after the detach");
 	KUNIT_EXPECT_EQ_MSG(test, atomic_read(&scene->overdue), 0,
-			    "a held callback was not let go");
+			    "a held callback was not released");
 	if (stuck) {
 		KUNIT_FAIL(test, "left a thread behind");
 		return;
@@ -475,28 +489,25 @@ static void register_refusals(struct kunit *test)
 {
 	static const struct {
 		unsigned long first, last;
-	} overlaps[] = {
-		{ 10, 19 }, { 10, 10 }, { 19, 19 }, { 12, 17 },
-		{ 0, 10 }, { 19, 30 }, { 0, 30 },
+		int err;
+	} rows[] = {
+		{ PFN(501), PFN(500), -EINVAL }, { ULONG_MAX, ULONG_MAX, -EINVAL },
+		{ PFN(510), PFN(519), -EEXIST }, { PFN(510), PFN(510), -EEXIST },
+		{ PFN(519), PFN(519), -EEXIST }, { PFN(512), PFN(517), -EEXIST },
+		{ PFN(500), PFN(510), -EEXIST }, { PFN(519), PFN(530), -EEXIST },
+		{ PFN(500), PFN(530), -EEXIST },
 	};
-	struct pfn_range *range;
 	int i;
 
-	range = pfn_range_register(PFN(1), PFN(0), "kunit");
-	KUNIT_EXPECT_PTR_EQ(test, range, ERR_PTR(-EINVAL));
-	range = pfn_range_register(ULONG_MAX, ULONG_MAX, "kunit");
-	KUNIT_EXPECT_PTR_EQ(test, range, ERR_PTR(-EINVAL));
-
-	provide(test, 0, 10, 19);
-	for (i = 0; i < ARRAY_SIZE(overlaps); i++) {
-		range = pfn_range_register(PFN(overlaps[i].first),
-					   PFN(overlaps[i].last), "kunit");
-		KUNIT_EXPECT_PTR_EQ(test, range, ERR_PTR(-EEXIST));
-	}
+	provide(test, 2, 510, 519);
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		KUNIT_EXPECT_PTR_EQ(test, pfn_range_register(rows[i].first,
+							     rows[i].last, "kunit"),
+				    ERR_PTR(rows[i].err));
 
 	/* A refusal has taken nothing: the neighbours are free */
-	provide(test, 1, 0, 9);
-	provide(test, 2, 20, 20);
+	provide(test, 3, 500, 509);
+	provide(test, 4, 520, 520);
 
 	pfn_range_unregister(NULL);
 	pfn_range_unregister(ERR_PTR(-EEXIST));
@@ -508,418 +519,460 @@ static void register_again(struct kunit *test)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		provide(test, 0, 0, 99);
-		old = attached(test, 0, 99);
+		old = attached(test, 0, 49);
 		unregister(test, 0);
 		expect_revoked_once(test, old);
-		KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), -ENOENT);
-		KUNIT_EXPECT_EQ(test, reopen(0, 99), -ENOENT);
+		KUNIT_EXPECT_EQ(test, attach(old, NULL, 50, 50), 0);
+		/* With other borders */
+		provide(test, 0, i % 2 * 50, 99);
+		KUNIT_EXPECT_EQ(test, attach(old, NULL, 50, 50), -ENOBUFS);
+		if (i % 2) {
+			unregister(test, 0);
+			provide(test, 0, 0, 99);
+		}
 	}
 
-	/* Rebound with other borders: the new owner's pins are none of the old's */
-	provide(test, 0, 50, 149);
-	new = attached(test, 50, 149);
-	KUNIT_EXPECT_EQ(test, attach(old, 60, 60), -ENODEV);
+	/* The new owner's pins are none of the old's */
+	new = attached(test, 50, 99);
 	detach(test, old);
 	expect_untouched(test, new);
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 200), 0);
-	expect_revoked_once(test, new);
-	expect_revoked_once(test, old);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	expect_revoked_once(test, new, old);
 }
 
-static void expect_extent(struct kunit *test, unsigned long n, u64 gen, int ret,
-			  unsigned long last)
-{
-	unsigned long found = 0;
-
-	KUNIT_EXPECT_EQ(test, pfn_range_extent(PFN(n), gen, &found), ret);
-	KUNIT_EXPECT_EQ(test, found, last);
-}
-
+/* How far the first PFN's provider, or the lack of one, extends */
 static void extent(struct kunit *test)
 {
-	unsigned long found;
-	u64 gen = pfn_pin_begin();
+	static const struct {
+		unsigned long page, nr;
+		long attached;
+		unsigned long unowned;
+	} rows[] = {
+		{  99,   1,   1 }, { 99, 9, 1 }, {  0, 100, 100 }, {  0, 101, 100 },
+		{  95,   5,   5 }, { 95, 6, 5 }, { 10, 999,  90 },
+		/* Neighbours are two */
+		{ 100,   1,   1 }, { 100, 999, 100 }, { 199, 2, 1 },
+		{ 200,   9, 0,  9 }, { 200, 100, 0, 100 }, { 200, 999, 0, 100 },
+		{ 299,   1, 0,  1 }, { 299,   2, 0,   1 },
+		{ 300,   1,   1 }, { 300,   2,   1 }, { 301, 999, 0, 999 },
+	};
+	enum { OPEN, CLOSED, GONE } phase;
+	struct consumer *c = new_consumer(test);
+	unsigned long nr;
+	int i;
 
-	provide(test, 0, 10, 19);
-	provide(test, 1, 20, 29);
+	provide(test, 2, 300, 300);
+	for (phase = OPEN; phase <= GONE; phase++) {
+		for (i = 0; i < ARRAY_SIZE(rows); i++) {
+			long ret = rows[i].attached;
 
-	/* Providers came since, but elsewhere */
-	expect_extent(test, 0, gen, 0, PFN(9));
-	/* Nor is it asked of the others, whose attach finds out */
-	expect_extent(test, 10, gen, 1, PFN(19));
-
-	gen = pfn_pin_begin();
-	expect_extent(test, 0, gen, 0, PFN(9));
-	expect_extent(test, 9, gen, 0, PFN(9));
-	expect_extent(test, 10, gen, 1, PFN(19));
-	expect_extent(test, 19, gen, 1, PFN(19));
-	/* Neighbours are two */
-	expect_extent(test, 20, gen, 1, PFN(29));
-	expect_extent(test, 30, gen, 0, ULONG_MAX);
-
-	/* Shut is not the same as gone, and nothing comes or goes */
-	KUNIT_EXPECT_EQ(test, revoke(test, 15, 25), 0);
-	expect_extent(test, 15, gen, 1, PFN(19));
-	expect_extent(test, 0, gen, 0, PFN(9));
-
-	unregister(test, 0);
-	KUNIT_EXPECT_EQ(test, pfn_range_extent(PFN(15), gen, &found), -EAGAIN);
-	/* It may have been any */
-	KUNIT_EXPECT_EQ(test, pfn_range_extent(PFN(0), gen, &found), -EAGAIN);
-	expect_extent(test, 20, gen, 1, PFN(29));
-	gen = pfn_pin_begin();
-	expect_extent(test, 15, gen, 0, PFN(19));
-
-	/* Came and gone since */
-	provide(test, 0, 10, 19);
-	expect_extent(test, 0, gen, 0, PFN(9));
-	unregister(test, 0);
-	KUNIT_EXPECT_EQ(test, pfn_range_extent(PFN(15), gen, &found), -EAGAIN);
-
-	/* A reopened range is not gone */
-	gen = pfn_pin_begin();
-	KUNIT_EXPECT_EQ(test, reopen(20, 25), 0);
-	expect_extent(test, 15, gen, 0, PFN(19));
+			/* Closed is not the same as gone */
+			if (ret && phase != OPEN)
+				ret = phase == CLOSED ? -ENODEV : 0;
+			nr = rows[i].nr;
+			KUNIT_EXPECT_EQ_MSG(test, ret,
+					    pfn_pin_attach_pfns(NULL, &c->pin,
+								PFN(rows[i].page),
+								&nr),
+					    "row %d, phase %d", i, phase);
+			if (!ret)
+				KUNIT_EXPECT_EQ(test, nr, phase == GONE ?
+						rows[i].nr : rows[i].unowned);
+			KUNIT_EXPECT_EQ(test, pfn_pin_attached(&c->pin), ret > 0);
+			pfn_pin_detach(&c->pin);
+		}
+		if (phase == OPEN)
+			revoke_all(test);
+		for (i = 0; phase == CLOSED && i < 3; i++)
+			unregister(test, i);
+	}
+	expect_untouched(test, c);
 }
 
 static void unregister_waits(struct kunit *test)
 {
-	struct consumer *c, *late = new_consumer(test);
+	struct consumer *c;
 	struct actor *a;
 
-	provide(test, 0, 0, 99);
-	c = attached(test, 5, 5);
-	c->on_finish = hold;
-	a = spawn(test, act_unregister, NULL, 0, 0);
+	c = held_in_finish(test, 5, 5);
+	a = spawn(test, act_unregister);
 	await(test, &c->in_finish);
 	KUNIT_EXPECT_TRUE(test, waits(a));
 
-	KUNIT_EXPECT_EQ(test, attach(late, 0, 0), -ENODEV);
-	KUNIT_EXPECT_EQ(test, reopen(50, 50), -EBUSY);
-	/* The PFNs are not free before their last user is through */
+	KUNIT_EXPECT_EQ(test, probe(0, 0), -ENODEV);
+	/* The PFNs are not free before their last consumer has finished */
 	KUNIT_EXPECT_PTR_EQ(test, pfn_range_register(PFN(0), PFN(99), "kunit"),
 			    ERR_PTR(-EEXIST));
 
-	complete_all(&c->go);
+	release(c);
 	join(test, a);
 	KUNIT_EXPECT_LT(test, c->finished, a->returned);
 	expect_revoked_once(test, c);
-	KUNIT_EXPECT_EQ(test, attach(late, 0, 0), -ENODEV);
+	KUNIT_EXPECT_EQ(test, probe(0, 0), 0);
 	provide(test, 0, 0, 99);
-	KUNIT_EXPECT_EQ(test, attach(late, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, probe(0, 0), 1);
 }
 
-/* Open it and get in, again and again until it is gone */
-static int act_reopen_and_attach(struct actor *a)
+/* Attach one after the other until there is no range any more */
+static int act_attach_until_gone(struct actor *a)
 {
 	unsigned long end = jiffies + LIMIT / 2;
 	struct consumer *c = a->c;
-	int err;
+	long ret;
 
-	while ((err = pfn_reopen_range(a->first, a->last)) != -ENOENT) {
-		if ((err && err != -EBUSY) || time_after(jiffies, end))
-			return err ?: -ETIMEDOUT;
-		cond_resched();
-		if (list_is_head(&c->node, &a->scene->consumers))
-			continue;
-		c->ret = pfn_pin_attach(c->pin, a->first, a->last,
-					pfn_pin_begin());
-		if (!c->ret)
+	while (time_before(jiffies, end)) {
+		ret = attach(NULL, c, a->first, a->last);
+		if (!ret)
+			return 0;
+		if (ret > 0 && list_is_last(&c->node, &a->scene->consumers))
+			return 0;
+		if (ret > 0)
 			c = list_next_entry(c, node);
+		else if (ret != -ENODEV)
+			return ret;
 	}
-	return 0;
+	return -ETIMEDOUT;
 }
 
-/* Whoever got in was revoked, or is beyond the reach of every broadcast */
+/* Whoever attached was revoked, in time */
 static void unregister_race(struct kunit *test)
 {
 	struct scene *scene = test->priv;
-	struct consumer *first, *c;
+	unsigned int revoked = 0;
+	struct consumer *c[16];
 	struct actor *a, *b;
 	int i, round;
 
 	for (round = 0; round < 40; round++) {
 		reinit_completion(&scene->gun);
-		provide(test, 0, 0, 99);
-		first = new_consumer(test);
-		for (i = 1; i < 8; i++)
-			new_consumer(test);
-		c = first;
-		list_for_each_entry_from(c, &scene->consumers, node)
-			c->ret = -ENODEV;
-		a = aim(test, act_unregister, NULL, 0, 0, round % 10);
-		b = aim(test, act_reopen_and_attach, first, PFN(0), PFN(99), 0);
+		for (i = 0; i < ARRAY_SIZE(c); i++)
+			c[i] = new_consumer(test);
+		a = spawn(test, act_unregister, .races = true,
+			  .delay = round % 10);
+		b = spawn(test, act_attach_until_gone, .c = c[0], .last = 99,
+			  .races = true);
 		fire(test);
 		join(test, a);
 		KUNIT_EXPECT_EQ(test, join(test, b), 0);
-		c = first;
-		list_for_each_entry_from(c, &scene->consumers, node) {
-			if (c->ret)
-				expect_untouched(test, c);
-			else
-				expect_revoked_once(test, c);
+		for (i = 0; i < ARRAY_SIZE(c); i++) {
+			bool in_time = pfn_pin_attached(&c[i]->pin);
+
+			expect_calls(test, c[i], in_time, in_time);
+			if (in_time)
+				KUNIT_EXPECT_LT(test, c[i]->finished, a->returned);
+			revoked += in_time;
 		}
+		provide(test, 0, 0, 99);
 	}
+	kunit_info(test, "%u attached in time\n", revoked);
+}
+
+/* The parts are the provider's again, reopened or not */
+static void unregister_with_parts(struct kunit *test)
+{
+	struct consumer *c, *new;
+	struct actor *a[2];
+	int i;
+
+	c = attached(test, 0, 49);
+	a[0] = revoke(test, 0, 10, 29);
+	a[1] = revoke(test, 0, 20, 99);
+	unregister(test, 0);
+	expect_revoked_once(test, c);
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		memset(&a[i]->part, 0x6b, sizeof(a[i]->part));
+
+	/* The revoked pin still has the old range, and nobody else has */
+	provide(test, 0, 0, 99);
+	new = attached(test, 10, 29);
+	detach(test, c);
+	expect_untouched(test, new);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	expect_revoked_once(test, new, c);
 }
 
 /* Attaching */
 
 static void attach_refusals(struct kunit *test)
 {
-	struct consumer *c = new_consumer(test);
+	static const struct {
+		unsigned long first, last;
+		long ret;
+	} rows[] = {
+		{ 14, 14, -ENODEV }, { 15, 99, -ENODEV }, { 10, 14, -ENODEV },
+		{ 10, 19, -ENODEV }, { 10, 13, 4 }, { 16, 99, 84 },
+		{ 90, 210, 10 }, { 200, 210, 0 },
+	};
+	struct actor *a;
+	int i;
 
-	KUNIT_EXPECT_EQ(test, attach(c, 10, 10), -ENODEV);
-	provide(test, 0, 10, 19);
-	provide(test, 1, 30, 39);
-
-	KUNIT_EXPECT_EQ(test, attach(c, 11, 10), -EINVAL);
-	KUNIT_EXPECT_EQ(test, attach(c, 9, 9), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(c, 20, 20), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(c, 9, 10), -ENODEV);
-	KUNIT_EXPECT_EQ(test,
-			pfn_pin_attach(c->pin, 0, ULONG_MAX, pfn_pin_begin()),
-			-ENODEV);
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 50), 0);
-	expect_untouched(test, c);
-	KUNIT_EXPECT_EQ(test, attach(c, 10, 19), -ENODEV);
-
-	KUNIT_EXPECT_EQ(test, reopen(0, 50), 0);
-	KUNIT_EXPECT_EQ(test, attach(c, 10, 19), 0);
-	KUNIT_EXPECT_EQ(test, attach(c, 30, 39), 0);
+	a = revoke(test, 0, 14, 15);
+	for (i = 0; i < ARRAY_SIZE(rows); i++)
+		KUNIT_EXPECT_EQ_MSG(test, probe(rows[i].first, rows[i].last),
+				    rows[i].ret, "row %d", i);
+	/* Closed comes before no spare */
+	KUNIT_EXPECT_EQ(test, attach(NULL, NULL, 14, 14), -ENODEV);
+	KUNIT_EXPECT_EQ(test, attach(NULL, NULL, 13, 13), -ENOBUFS);
+	reopen(a);
+	KUNIT_EXPECT_EQ(test, probe(10, 19), 10);
 }
 
-/* What was attached before the hole counts until the consumer detaches */
-static void attach_fails_in_the_middle(struct kunit *test)
+/* The last pin grows by what continues it, and by nothing else */
+static void attach_grows(struct kunit *test)
 {
-	struct consumer *a = new_consumer(test), *b = new_consumer(test);
+	static const unsigned long others[] = { 90, 91, 93, 99, 100, 109 };
+	struct consumer *c, *d, *spare = new_consumer(test);
+	int i;
 
-	provide(test, 0, 10, 19);
-	provide(test, 1, 30, 39);
+	c = attached(test, 91, 91);
+	for (i = 0; i < ARRAY_SIZE(others); i++) {
+		KUNIT_EXPECT_EQ(test, attach(c, NULL, others[i], others[i]),
+				-ENOBUFS);
+		KUNIT_EXPECT_EQ(test, attach(c, spare, others[i], others[i]), 1);
+		KUNIT_EXPECT_EQ(test, spare->pin.it.start, PFN(others[i]));
+		pfn_pin_detach(&spare->pin);
+	}
 
-	KUNIT_EXPECT_EQ(test, attach(a, 15, 35), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(b, 10, 20), -ENODEV);
-	detach(test, b);
-	/* Never reached by a's attach */
-	KUNIT_EXPECT_EQ(test, revoke(test, 30, 39), 0);
-	expect_untouched(test, a);
+	/* The spare is not used when it is not needed */
+	KUNIT_EXPECT_EQ(test, attach(c, spare, 92, 93), 2);
+	KUNIT_EXPECT_FALSE(test, pfn_pin_attached(&spare->pin));
+	KUNIT_EXPECT_EQ(test, attach(c, NULL, 94, 105), 6);
+	/* The next PFN is another provider's */
+	KUNIT_EXPECT_EQ(test, attach(c, NULL, 100, 105), -ENOBUFS);
+	KUNIT_EXPECT_EQ(test, c->pin.it.start, PFN(91));
+	KUNIT_EXPECT_EQ(test, c->pin.it.last, PFN(99));
 
-	KUNIT_EXPECT_EQ(test, revoke(test, 17, 17), 0);
-	expect_revoked_once(test, a);
-	expect_untouched(test, b);
+	/* What it grew by counts */
+	d = attached(test, 100, 100);
+	revoke(test, 0, 99, 99);
+	expect_revoked_once(test, c);
+	expect_untouched(test, d, spare);
+}
+
+/* A consumer of several pins, some of which have grown: revoked at any page */
+static void attach_runs(struct kunit *test)
+{
+	static const struct {
+		unsigned long first, last;
+	} runs[] = { { 92, 94 }, { 97, 99 }, { 100, 103 }, { 94, 98 }, { 94, 98 } };
+	struct consumer *c[ARRAY_SIZE(runs)];
+	unsigned long page;
+	struct actor *a;
+	int i, hit;
+
+	for (page = 90; page < 105; page++) {
+		/* 92-94 page by page, 97-102 crosses over to 100 */
+		c[0] = attached(test, 92, 92);
+		KUNIT_ASSERT_EQ(test, attach(c[0], NULL, 93, 93), 1);
+		KUNIT_ASSERT_EQ(test, attach(c[0], NULL, 94, 94), 1);
+		c[1] = new_consumer(test);
+		KUNIT_ASSERT_EQ(test, attach(c[0], c[1], 97, 102), 3);
+		c[2] = new_consumer(test);
+		KUNIT_ASSERT_EQ(test, attach(c[1], c[2], 100, 102), 3);
+		KUNIT_ASSERT_EQ(test, attach(c[2], NULL, 103, 103), 1);
+		c[3] = attached(test, 94, 98);
+		c[4] = attached(test, 94, 98);
+
+		a = revoke(test, page / 100, page, page);
+		for (i = 0; i < ARRAY_SIZE(runs); i++) {
+			hit = page >= runs[i].first && page <= runs[i].last;
+			expect_calls(test, c[i], hit, hit);
+			detach(test, c[i]);
+		}
+		reopen(a);
+	}
+}
+
+/* It does not grow, reopened or not, and has to be detached to be of use */
+static void attach_to_revoked_pin(struct kunit *test)
+{
+	struct consumer *c, *spare = new_consumer(test);
+	struct actor *a;
+
+	c = attached(test, 0, 0);
+	a = revoke(test, 0, 0, 0);
+	KUNIT_EXPECT_EQ(test, attach(c, NULL, 1, 1), -ENOBUFS);
+	reopen(a);
+	KUNIT_EXPECT_EQ(test, attach(c, NULL, 1, 1), -ENOBUFS);
+	KUNIT_EXPECT_EQ(test, attach(c, spare, 1, 1), 1);
+	revoke(test, 0, 0, 0);
+	expect_revoked_once(test, c);
+	expect_untouched(test, spare);
+
+	/* Then it is as good as new, and revoked again */
+	pfn_pin_detach(&c->pin);
+	KUNIT_EXPECT_EQ(test, attach(spare, c, 3, 4), 2);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	expect_calls(test, c, 2, 2);
+	expect_revoked_once(test, spare);
+}
+
+/* Refused from the mark on, during start and finish, and nobody waits */
+static void attach_during_broadcast(struct kunit *test)
+{
+	struct consumer *c, *d, *open;
+	struct actor *a;
+
+	c = held_in_start(test, 48);
+	d = held_in_finish(test, 49, 49);
+	open = attached(test, 97, 97);
+	a = spawn_revoke(test, 0, 0, 49);
+
+	await(test, &c->in_start);
+	KUNIT_EXPECT_EQ(test, probe(10, 10), -ENODEV);
+	KUNIT_EXPECT_EQ(test, probe(49, 50), -ENODEV);
+	/* d is claimed: it gets nothing more, although that is open */
+	KUNIT_EXPECT_EQ(test, attach(d, NULL, 50, 50), -ENOBUFS);
+	/* The rest of the range is open and nobody waits for the broadcast */
+	KUNIT_EXPECT_EQ(test, attach(open, NULL, 98, 98), 1);
+	KUNIT_EXPECT_EQ(test, probe(100, 100), 1);
+	release(c);
+
+	await(test, &d->in_finish);
+	KUNIT_EXPECT_EQ(test, probe(10, 10), -ENODEV);
+	KUNIT_EXPECT_EQ(test, attach(d, NULL, 50, 50), -ENOBUFS);
+	KUNIT_EXPECT_EQ(test, attach(open, NULL, 99, 99), 1);
+	release(d);
+
+	join(test, a);
+	KUNIT_EXPECT_EQ(test, probe(10, 10), -ENODEV);
+	KUNIT_EXPECT_EQ(test, probe(50, 50), 1);
+	expect_revoked_once(test, c, d);
+	expect_untouched(test, open);
+}
+
+#if defined(CONFIG_ZONE_DEVICE) && !defined(MODULE)
+#define FAKES	8
+
+/*
+ * Pages that are no memory: as long as no folio has more than one, all that is
+ * looked at are their addresses, which give the PFNs, their zone and pagemap.
+ * The references that GUP takes are not needed, since nobody waits for them.
+ */
+struct fakes {
+	struct page pages[FAKES];
+	struct page *list[FAKES];
+	struct dev_pagemap pgmap[2];	/* for half of them each */
+};
+
+static struct fakes *new_fakes(struct kunit *test)
+{
+	struct fakes *fakes = kunit_kzalloc(test, sizeof(*fakes), GFP_KERNEL);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, fakes);
+	for (i = 0; i < FAKES; i++) {
+		set_page_zone(&fakes->pages[i], ZONE_DEVICE);
+		page_folio(&fakes->pages[i])->pgmap = &fakes->pgmap[i / 4];
+		fakes->list[i] = &fakes->pages[i];
+	}
+	return fakes;
+}
+
+static void provide_fakes(struct kunit *test, struct fakes *fakes, int i)
+{
+	unsigned long first = page_to_pfn(&fakes->pages[4 * i]) - PFN(0);
+	struct scene *scene = test->priv;
+
+	provide(test, 2 + i, first, first + 3);
+	fakes->pgmap[i].pfn_range = scene->ranges[2 + i];
+}
+
+static long attach_pages_to(struct consumer *last, struct consumer *spare,
+			    struct page **pages, unsigned long nr)
+{
+	return pfn_pin_attach_pages(last ? &last->pin : NULL,
+				    spare ? &spare->pin : NULL, pages, nr);
+}
+
+/* Two providers whose memory is contiguous, and page 6 is not in the list */
+static void attach_pages(struct kunit *test)
+{
+	struct consumer *c = new_consumer(test), *d = new_consumer(test);
+	struct fakes *fakes = new_fakes(test);
+	struct page **list = fakes->list;
+
+	/* Its owner has not declared it */
+	KUNIT_EXPECT_EQ(test, attach_pages_to(NULL, c, list, 1), -EREMOTEIO);
+	provide_fakes(test, fakes, 0);
+	provide_fakes(test, fakes, 1);
+	list[6] = list[7];
+
+	KUNIT_EXPECT_EQ(test, attach_pages_to(NULL, NULL, list, 7), -ENOBUFS);
+	KUNIT_EXPECT_EQ(test, attach_pages_to(NULL, c, list, 1), 1);
+	KUNIT_EXPECT_EQ(test, attach_pages_to(c, d, list + 1, 6), 3);
+	KUNIT_EXPECT_FALSE(test, pfn_pin_attached(&d->pin));
+	KUNIT_EXPECT_EQ(test, c->pin.it.start, page_to_pfn(list[0]));
+	KUNIT_EXPECT_EQ(test, c->pin.it.last, page_to_pfn(list[3]));
+	KUNIT_EXPECT_EQ(test, attach_pages_to(c, NULL, list + 4, 3), -ENOBUFS);
+	KUNIT_EXPECT_EQ(test, attach_pages_to(c, d, list + 4, 3), 2);
+	KUNIT_EXPECT_EQ(test, attach_pages_to(d, NULL, list + 6, 1), -ENOBUFS);
+
+	unregister(test, 2);
+	expect_revoked_once(test, c);
+	expect_untouched(test, d);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	expect_revoked_once(test, d);
+}
+
+/* Looked up before, attached after: what was closed, or is gone, refuses */
+static void attach_stale(struct kunit *test)
+{
+	struct pfn_revoke_cursor cursor = { .ns = &init_pid_ns };
+	struct consumer *c = new_consumer(test);
+	struct fakes *fakes = new_fakes(test);
+	struct page **list = fakes->list;
+	struct pfn_revoke_entry entry;
+	unsigned long page;
+	struct actor *a;
+
+	provide_fakes(test, fakes, 0);
+	page = page_to_pfn(list[2]) - PFN(0);
+	a = revoke(test, 2, page, page);
+	KUNIT_EXPECT_EQ(test, attach_pages_to(NULL, c, list, 3), -ENODEV);
+	KUNIT_EXPECT_EQ(test, attach_pages_to(NULL, c, list, 2), 2);
+	pfn_pin_detach(&c->pin);
+	/* By the contract nobody has had the page all the time */
+	reopen(a);
+	KUNIT_EXPECT_EQ(test, attach_pages_to(NULL, c, list, 3), 3);
+	pfn_pin_detach(&c->pin);
+
+	/* Somebody has the range longer than its provider; the next one has it not */
+	while (cursor.range != fakes->pgmap[0].pfn_range)
+		KUNIT_ASSERT_TRUE(test, pfn_revoke_next(&cursor, &entry));
+	unregister(test, 2);
+	KUNIT_EXPECT_EQ(test, attach_pages_to(NULL, c, list, 1), -ENODEV);
+	provide(test, 2, page - 2, page + 1);
+	KUNIT_EXPECT_EQ(test, attach_pages_to(NULL, c, list, 1), -ENODEV);
+	pfn_revoke_end_walk(&cursor);
+	expect_untouched(test, c);
+}
+#else
+static void attach_pages(struct kunit *test)
+{
+	kunit_skip(test, "no zone for device memory, or not exported\n");
 }
 
 static void attach_stale(struct kunit *test)
 {
-	struct consumer *c = new_consumer(test);
-	u64 gen;
-
-	/* A look-up from before the provider: somebody else's memory */
-	gen = pfn_pin_begin();
-	provide(test, 0, 0, 99);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach(c->pin, PFN(0), PFN(0), gen),
-			-ENODEV);
-
-	/* Revoked since, open or not */
-	gen = pfn_pin_begin();
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach(c->pin, PFN(0), PFN(0), gen),
-			-ENODEV);
-	KUNIT_EXPECT_EQ(test, reopen(0, 99), 0);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach(c->pin, PFN(0), PFN(0), gen),
-			-ENODEV);
-
-	/* Looked up while it was shut, attached after it was opened */
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
-	gen = pfn_pin_begin();
-	KUNIT_EXPECT_EQ(test, reopen(0, 99), 0);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach(c->pin, PFN(0), PFN(0), gen),
-			-ENODEV);
-
-	/* Rebound since */
-	gen = pfn_pin_begin();
-	unregister(test, 0);
-	provide(test, 0, 0, 99);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach(c->pin, PFN(0), PFN(0), gen),
-			-ENODEV);
-
-	/* None of this is the pin's fault, nor that of another provider */
-	gen = pfn_pin_begin();
-	provide(test, 1, 200, 299);
-	KUNIT_EXPECT_EQ(test, revoke(test, 200, 299), 0);
-	KUNIT_EXPECT_EQ(test, reopen(200, 299), 0);
-	/* Nor opening what is open */
-	KUNIT_EXPECT_EQ(test, reopen(0, 99), 0);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach(c->pin, PFN(0), PFN(0), gen), 0);
-	/* One look-up may be attached piece by piece */
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach(c->pin, PFN(1), PFN(5), gen), 0);
-	expect_untouched(test, c);
+	attach_pages(test);
 }
-
-/* Runs that continue each other, that do not, that overlap: revoked at any page */
-static void attach_runs(struct kunit *test)
-{
-	unsigned long page;
-	struct consumer *c;
-
-	provide(test, 0, 0, 9);
-	provide(test, 1, 10, 19);
-	for (page = 0; page < 20; page++) {
-		c = new_consumer(test);
-		/* 2-4 grows page by page, 7-12 crosses over, 4-8 overlaps */
-		KUNIT_ASSERT_EQ(test, attach(c, 2, 2), 0);
-		KUNIT_ASSERT_EQ(test, attach(c, 3, 3), 0);
-		KUNIT_ASSERT_EQ(test, attach(c, 4, 4), 0);
-		KUNIT_ASSERT_EQ(test, attach(c, 7, 12), 0);
-		KUNIT_ASSERT_EQ(test, attach(c, 13, 13), 0);
-		KUNIT_ASSERT_EQ(test, attach(c, 4, 8), 0);
-		KUNIT_ASSERT_EQ(test, attach(c, 4, 8), 0);
-
-		KUNIT_EXPECT_EQ(test, revoke(test, page, page), 0);
-		if (page >= 2 && page <= 13)
-			expect_revoked_once(test, c);
-		else
-			expect_untouched(test, c);
-		detach(test, c);
-		KUNIT_EXPECT_EQ(test, reopen(page, page), 0);
-	}
-}
-
-static void attach_to_two_providers(struct kunit *test)
-{
-	struct consumer *a, *b;
-
-	provide(test, 0, 0, 9);
-	provide(test, 1, 10, 19);
-	a = attached(test, 5, 15);
-	b = attached(test, 0, 19);
-
-	KUNIT_EXPECT_EQ(test, revoke(test, 12, 12), 0);
-	expect_revoked_once(test, a);
-	expect_revoked_once(test, b);
-
-	/* Dead as a whole: nothing of them is left at the first provider */
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 9), 0);
-	unregister(test, 0);
-	unregister(test, 1);
-	expect_revoked_once(test, a);
-	expect_revoked_once(test, b);
-}
-
-static void attach_extent(struct kunit *test)
-{
-	struct consumer *a = new_consumer(test), *b = new_consumer(test);
-	u64 gen = pfn_pin_begin();
-	unsigned long end;
-
-	provide(test, 0, 0, 9);
-	provide(test, 1, 10, 19);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(a->pin, PFN(5), PFN(15),
-						    gen, &end), -ENODEV);
-
-	gen = pfn_pin_begin();
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(a->pin, PFN(6), PFN(5),
-						    gen, &end), -EINVAL);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(a->pin, PFN(20), PFN(20),
-						    gen, &end), -ENODEV);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(a->pin, PFN(5), PFN(15),
-						    gen, &end), 0);
-	KUNIT_EXPECT_EQ(test, end, PFN(9));
-	/* It says where the provider ends, not what was attached */
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(b->pin, PFN(10), PFN(15),
-						    gen, &end), 0);
-	KUNIT_EXPECT_EQ(test, end, PFN(19));
-	/* Also of a run that grows */
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach_extent(b->pin, PFN(16), PFN(16),
-						    gen, &end), 0);
-	KUNIT_EXPECT_EQ(test, end, PFN(19));
-
-	/* Nothing of the second provider is in the first pin, nor behind 16 */
-	KUNIT_EXPECT_EQ(test, revoke(test, 17, 19), 0);
-	expect_untouched(test, b);
-	KUNIT_EXPECT_EQ(test, revoke(test, 10, 16), 0);
-	expect_untouched(test, a);
-	expect_revoked_once(test, b);
-	KUNIT_EXPECT_EQ(test, revoke(test, 9, 9), 0);
-	expect_revoked_once(test, a);
-}
-
-static void attach_to_revoked_pin(struct kunit *test)
-{
-	struct consumer *c;
-
-	provide(test, 0, 0, 99);
-	provide(test, 1, 200, 299);
-	c = attached(test, 0, 0);
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 0), 0);
-	KUNIT_EXPECT_EQ(test, reopen(0, 0), 0);
-
-	KUNIT_EXPECT_EQ(test, attach(c, 0, 0), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(c, 1, 1), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(c, 200, 299), -ENODEV);
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 299), 0);
-	expect_revoked_once(test, c);
-}
-
-/* From the mark on, during start and finish, and whatever thread asks */
-static void attach_during_broadcast(struct kunit *test)
-{
-	struct consumer *c, *d, *open, *new = new_consumer(test);
-	struct actor *a;
-	u64 gen;
-
-	provide(test, 0, 0, 99);
-	provide(test, 1, 200, 299);
-	c = attached(test, 10, 10);
-	c->on_start = hold;
-	d = attached(test, 11, 11);
-	d->on_finish = hold;
-	gen = pfn_pin_begin();
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(49));
-
-	await(test, &c->in_start);
-	KUNIT_EXPECT_EQ(test, attach(new, 10, 10), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(new, 0, 0), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(new, 49, 50), -ENODEV);
-	KUNIT_EXPECT_EQ(test, pfn_pin_attach(new->pin, PFN(0), PFN(0), gen),
-			-ENODEV);
-	/* c and d are claimed: they get nothing more, open or not */
-	KUNIT_EXPECT_EQ(test, attach(c, 60, 60), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(d, 60, 60), -ENODEV);
-	/* The rest of the range is open and nobody waits for the broadcast */
-	open = attached(test, 50, 99);
-	KUNIT_EXPECT_EQ(test, attach(open, 200, 200), 0);
-	complete_all(&c->go);
-
-	await(test, &d->in_finish);
-	KUNIT_EXPECT_EQ(test, attach(new, 10, 10), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(c, 60, 60), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(open, 61, 61), 0);
-	complete_all(&d->go);
-
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	KUNIT_EXPECT_EQ(test, attach(new, 10, 10), -ENODEV);
-	expect_revoked_once(test, c);
-	expect_revoked_once(test, d);
-	expect_untouched(test, new);
-	expect_untouched(test, open);
-}
+#endif
 
 /* Revoking */
 
 static void revoke_nobody(struct kunit *test)
 {
+	struct pfn_range *ranges[] = { NULL, NULL };
 	struct consumer *c;
 
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), -ENOENT);
-	provide(test, 0, 10, 19);
-	KUNIT_EXPECT_EQ(test, revoke(test, 11, 10), -EINVAL);
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 9), -ENOENT);
-	KUNIT_EXPECT_EQ(test, revoke(test, 20, 99), -ENOENT);
-
-	c = attached(test, 15, 19);
-	KUNIT_EXPECT_EQ(test, revoke(test, 10, 14), 0);
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 10), 0);
+	KUNIT_EXPECT_EQ(test, pfn_range_revoke(NULL, 0, 0), 0);
+	KUNIT_EXPECT_EQ(test, pfn_range_revoke(ranges, 2, 0), 0);
+	c = attached(test, 15, 18);
+	revoke(test, 0, 10, 14);
+	revoke(test, 0, 19, 19);
+	detach(test, c);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
 	expect_untouched(test, c);
 }
 
@@ -928,37 +981,40 @@ static void revoke_repeated(struct kunit *test)
 	struct consumer *c;
 	int i;
 
-	provide(test, 0, 0, 99);
 	c = attached(test, 0, 99);
 	for (i = 0; i < 4; i++) {
-		KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
-		KUNIT_EXPECT_EQ(test, revoke(test, 10 * i, 50 + i), 0);
+		KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+		revoke(test, 0, 10 * i, 50 + i);
 		expect_revoked_once(test, c);
 	}
 	detach(test, c);
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
 	expect_revoked_once(test, c);
 }
 
-/* Overlapping pins and pins of several runs: all starts, then all finishes */
+/* Overlapping pins of several ranges: all starts, then all finishes */
 static void revoke_order(struct kunit *test)
 {
-	struct consumer *c[12];
 	int i, last_start = 0, first_finish = INT_MAX;
+	struct consumer *c[30], *held;
+	struct actor *a;
 
-	provide(test, 0, 0, 99);
-	provide(test, 1, 100, 199);
-	provide(test, 2, 500, 599);
-	for (i = 0; i < 9; i++)
-		c[i] = attached(test, 10 * i, 150);
-	for (; i < 12; i++) {
-		c[i] = attached(test, 500 + i, 599);
-		KUNIT_ASSERT_EQ(test, attach(c[i], i, i), 0);
-		KUNIT_ASSERT_EQ(test, attach(c[i], i, i), 0);
+	provide(test, 3, 500, 599);
+	for (i = 0; i < 10; i++) {
+		c[3 * i] = attached(test, 510 - i, 599);
+		c[3 * i + 1] = attached(test, 10 * i, 99);
+		c[3 * i + 2] = attached(test, 150 - i, 150);
 	}
+	held = held_in_start(test, 599);
 
-	KUNIT_EXPECT_EQ(test, revoke(test, 50, 580), 0);
-	for (i = 0; i < 12; i++) {
+	a = spawn(test, act_revoke_all);
+	await(test, &held->in_start);
+	usleep_range(20000, 30000);
+	for (i = 0; i < ARRAY_SIZE(c); i++)
+		expect_calls(test, c[i], 1, 0);
+	release(held);
+	KUNIT_EXPECT_EQ(test, join(test, a), 0);
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
 		expect_revoked_once(test, c[i]);
 		last_start = max(last_start, c[i]->started);
 		first_finish = min(first_finish, c[i]->finishing);
@@ -970,156 +1026,100 @@ static void revoke_without_start(struct kunit *test)
 {
 	struct consumer *c;
 
-	provide(test, 0, 0, 9);
 	c = attached(test, 0, 0);
 	c->ops.start = NULL;
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 9), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->starts), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->finishes), 1);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	expect_calls(test, c, 0, 1);
 }
 
+/* Also a pin of which only some PFNs are in the part */
 static void revoke_part(struct kunit *test)
 {
-	struct consumer *left, *right, *edge[2];
+	struct consumer *left, *right, *edge[3];
 
-	provide(test, 0, 0, 99);
 	left = attached(test, 0, 39);
-	right = attached(test, 60, 99);
+	right = attached(test, 60, 98);
 	edge[0] = attached(test, 0, 40);
 	edge[1] = attached(test, 59, 99);
-
-	KUNIT_EXPECT_EQ(test, revoke(test, 40, 59), 0);
-	expect_untouched(test, left);
-	expect_untouched(test, right);
-	expect_revoked_once(test, edge[0]);
-	expect_revoked_once(test, edge[1]);
+	edge[2] = attached(test, 0, 99);
+	revoke(test, 0, 40, 59);
+	expect_untouched(test, left, right);
+	expect_revoked_once(test, edge[0], edge[1], edge[2]);
 
 	/* Both go on as before */
-	KUNIT_EXPECT_EQ(test, attach(left, 0, 39), 0);
-	KUNIT_EXPECT_EQ(test, attach(left, 60, 60), 0);
-	KUNIT_EXPECT_EQ(test, attach(right, 39, 40), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(right, 59, 60), -ENODEV);
-	KUNIT_EXPECT_EQ(test, attach(right, 0, 99), -ENODEV);
+	KUNIT_EXPECT_EQ(test, attach(left, NULL, 40, 40), -ENODEV);
+	KUNIT_EXPECT_EQ(test, attach(right, NULL, 99, 99), 1);
+	KUNIT_EXPECT_EQ(test, probe(39, 40), -ENODEV);
+	KUNIT_EXPECT_EQ(test, probe(59, 60), -ENODEV);
+	KUNIT_EXPECT_EQ(test, probe(0, 99), -ENODEV);
 
-	KUNIT_EXPECT_EQ(test, revoke(test, 60, 60), 0);
-	expect_revoked_once(test, left);
+	revoke(test, 0, 99, 99);
+	expect_untouched(test, left);
 	expect_revoked_once(test, right);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	expect_revoked_once(test, left, right, edge[0], edge[1], edge[2]);
 }
 
-static void revoke_from_callback(struct kunit *test)
-{
-	struct consumer *start, *finish, *other;
-
-	provide(test, 0, 0, 99);
-	provide(test, 1, 200, 299);
-	start = attached(test, 0, 0);
-	start->on_start = revoke_inside;
-	start->first = PFN(0);
-	start->last = PFN(99);
-	finish = attached(test, 0, 0);
-	finish->on_finish = revoke_inside;
-	finish->first = PFN(200);
-	finish->last = PFN(200);
-	other = attached(test, 200, 200);
-
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
-	KUNIT_EXPECT_EQ(test, start->ret, -EDEADLK);
-	KUNIT_EXPECT_EQ(test, finish->ret, -EDEADLK);
-	expect_revoked_once(test, start);
-	expect_revoked_once(test, finish);
-	expect_untouched(test, other);
-}
-
-static int act_revoke_both(struct actor *a)
-{
-	return pfn_revoke_range(a->first, a->first) ?:
-	       pfn_revoke_range(a->last, a->last);
-}
-
-/* It is the callback that may not revoke, not the thread that ran one once */
-static void revoke_after_callback(struct kunit *test)
-{
-	struct consumer *c, *held;
-	struct actor *a;
-
-	provide(test, 0, 0, 99);
-	provide(test, 1, 200, 299);
-	c = attached(test, 0, 0);
-	held = attached(test, 200, 200);
-	held->on_finish = hold;
-
-	a = spawn(test, act_revoke, NULL, PFN(200), PFN(299));
-	await(test, &held->in_finish);
-	/* And not another thread while some callback runs */
-	KUNIT_EXPECT_EQ(test, join(test, spawn(test, act_revoke_both, NULL,
-					       PFN(0), PFN(50))), 0);
-	expect_revoked_once(test, c);
-	complete_all(&held->go);
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	expect_revoked_once(test, held);
-}
-
-/* All callers that have a PFN in common with the pins wait, and nobody else */
+/* All callers that have a PFN in common with the pin wait, and nobody else */
 static void revoke_concurrent(struct kunit *test)
 {
-	struct actor *first, *same, *part, *run;
+	struct actor *first, *wait[3];
 	struct consumer *c;
+	int i;
 
-	provide(test, 0, 0, 99);
-	c = attached(test, 0, 19);
-	KUNIT_ASSERT_EQ(test, attach(c, 80, 89), 0);
-	c->on_finish = hold;
-	first = spawn(test, act_revoke, NULL, PFN(0), PFN(9));
+	c = held_in_finish(test, 0, 19);
+	first = spawn_revoke(test, 0, 0, 9);
 	await(test, &c->in_finish);
+	wait[0] = spawn_revoke(test, 0, 0, 9);
+	wait[1] = spawn_revoke(test, 0, 19, 30);
+	revoke(test, 0, 20, 99);
+	wait[2] = spawn(test, act_revoke_all);
+	for (i = 0; i < ARRAY_SIZE(wait); i++)
+		KUNIT_EXPECT_TRUE(test, waits(wait[i]));
 
-	same = spawn(test, act_revoke, NULL, PFN(0), PFN(9));
-	part = spawn(test, act_revoke, NULL, PFN(19), PFN(19));
-	run = spawn(test, act_revoke, NULL, PFN(85), PFN(99));
-	KUNIT_EXPECT_EQ(test, revoke(test, 20, 79), 0);
-	KUNIT_EXPECT_TRUE(test, waits(same));
-	KUNIT_EXPECT_TRUE(test, waits(part));
-	KUNIT_EXPECT_TRUE(test, waits(run));
-
-	complete_all(&c->go);
-	KUNIT_EXPECT_EQ(test, join(test, first), 0);
-	KUNIT_EXPECT_EQ(test, join(test, same), 0);
-	KUNIT_EXPECT_EQ(test, join(test, part), 0);
-	KUNIT_EXPECT_EQ(test, join(test, run), 0);
-	KUNIT_EXPECT_LT(test, c->finished, same->returned);
-	KUNIT_EXPECT_LT(test, c->finished, part->returned);
-	KUNIT_EXPECT_LT(test, c->finished, run->returned);
+	release(c);
+	join(test, first);
+	for (i = 0; i < ARRAY_SIZE(wait); i++) {
+		KUNIT_EXPECT_EQ(test, join(test, wait[i]), 0);
+		KUNIT_EXPECT_LT(test, c->finished, wait[i]->returned);
+	}
 	expect_revoked_once(test, c);
 }
 
-/* The second broadcast has a pin of its own and must not wait to revoke it */
+/*
+ * The second broadcast waits for its own pins and for those that the first one
+ * has claimed, but not for the rest of the first
+ */
 static void revoke_concurrent_own_pins(struct kunit *test)
 {
-	struct consumer *shared, *own;
+	struct consumer *other, *shared, *detached, *own;
 	struct actor *a, *b;
 
-	provide(test, 0, 0, 99);
-	provide(test, 1, 200, 299);
-	shared = attached(test, 0, 99);
-	KUNIT_ASSERT_EQ(test, attach(shared, 200, 210), 0);
-	shared->on_finish = hold;
-	own = attached(test, 220, 220);
+	be_impatient();
+	other = held_in_finish(test, 0, 0);
+	shared = held_in_finish(test, 5, 15);
+	detached = held_in_finish(test, 6, 16);
+	own = attached(test, 18, 18);
 
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
+	a = spawn_revoke(test, 0, 0, 9);
+	await(test, &other->in_finish);
+	b = spawn_revoke(test, 0, 10, 19);
 	await(test, &shared->in_finish);
-	b = spawn(test, act_revoke, NULL, PFN(200), PFN(299));
-	await(test, &own->in_finish);
+	await(test, &detached->in_finish);
+	await_within(test, &own->in_finish, 4 * PATIENCE + SLACK);
+	release(detached);
+	detach(test, detached);
 	KUNIT_EXPECT_TRUE(test, waits(b));
-	KUNIT_EXPECT_FALSE(test, completion_done(&a->done));
-
-	complete_all(&shared->go);
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	KUNIT_EXPECT_EQ(test, join(test, b), 0);
+	release(shared);
+	join(test, b);
 	KUNIT_EXPECT_LT(test, shared->finished, b->returned);
-	expect_revoked_once(test, shared);
-	expect_revoked_once(test, own);
+	KUNIT_EXPECT_TRUE(test, waits(a));
+	release(other);
+	join(test, a);
+	expect_revoked_once(test, other, shared, detached, own);
 }
 
-/* Two broadcasts race for one pin that spans both their ranges */
+/* Two broadcasts race for pins that are in both their parts */
 static void revoke_race(struct kunit *test)
 {
 	struct scene *scene = test->priv;
@@ -1127,58 +1127,84 @@ static void revoke_race(struct kunit *test)
 	struct actor *a, *b;
 	int i, round;
 
-	provide(test, 0, 0, 99);
-	provide(test, 1, 200, 299);
 	for (round = 0; round < 40; round++) {
 		reinit_completion(&scene->gun);
-		for (i = 0; i < ARRAY_SIZE(c); i++) {
-			c[i] = attached(test, i, 99);
-			KUNIT_ASSERT_EQ(test, attach(c[i], 200, 200 + i), 0);
-		}
-		a = aim(test, act_revoke, NULL, PFN(0), PFN(99), round % 8);
-		b = aim(test, act_revoke, NULL, PFN(200), PFN(299), round / 8);
+		for (i = 0; i < ARRAY_SIZE(c); i++)
+			c[i] = attached(test, 47 + i, 50 + i);
+		a = spawn(test, act_revoke, .last = 50, .races = true,
+			  .delay = round % 8);
+		b = spawn(test, act_revoke, .first = 50, .last = 99,
+			  .races = true, .delay = round / 8);
 		fire(test);
-		KUNIT_EXPECT_EQ(test, join(test, a), 0);
-		KUNIT_EXPECT_EQ(test, join(test, b), 0);
+		join(test, a);
+		join(test, b);
 		for (i = 0; i < ARRAY_SIZE(c); i++) {
 			expect_revoked_once(test, c[i]);
 			KUNIT_EXPECT_LT(test, c[i]->finished, a->returned);
 			KUNIT_EXPECT_LT(test, c[i]->finished, b->returned);
 		}
-		KUNIT_ASSERT_EQ(test, reopen(0, 299), 0);
+		reopen(a);
+		reopen(b);
 	}
+}
+
+/* The consumers go on by themselves when the provider waits no longer */
+static void revoke_timeout(struct kunit *test)
+{
+	struct consumer *stuck, *c, *other;
+	struct actor *a;
+
+	stuck = held_in_finish(test, 0, 0);
+	c = attached(test, 1, 1);
+	other = attached(test, 100, 100);
+	a = spawn(test, act_revoke_all, .timeout = HZ / 10);
+	KUNIT_EXPECT_EQ(test, join(test, a), -ETIMEDOUT);
+	expect_calls(test, c, 1, 0);
+	/* Consumers of the ranges behind it were asked side by side */
+	await(test, &other->in_finish);
+	KUNIT_EXPECT_EQ(test, probe(50, 50), -ENODEV);
+	KUNIT_EXPECT_EQ(test, probe(150, 150), -ENODEV);
+
+	/* Who needs the memory waits for them */
+	a = spawn(test, act_unregister);
+	KUNIT_EXPECT_TRUE(test, waits(a));
+	release(stuck);
+	join(test, a);
+	KUNIT_EXPECT_LT(test, stuck->finished, a->returned);
+	KUNIT_EXPECT_LT(test, c->finished, a->returned);
+	a = spawn(test, act_revoke_all, .timeout = 1);
+	KUNIT_EXPECT_EQ(test, join(test, a), 0);
+	expect_revoked_once(test, stuck, c, other);
 }
 
 #define MANY 10000
 
 static void revoke_many(struct kunit *test)
 {
-	struct scene *scene = test->priv;
-	unsigned int revoked = 0, wrong = 0;
 	int last_start = 0, first_finish = INT_MAX;
+	unsigned int right = 0, revoked = 0;
+	struct scene *scene = test->priv;
 	struct consumer *c;
 	unsigned long i;
 
-	/* Pin i holds pages i to i + 9 */
-	provide(test, 0, 0, MANY + 8);
+	/* Pin i holds pages 1000 + i to 1000 + i + 9 */
+	provide(test, 2, 1000, 1000 + MANY + 8);
 	for (i = 0; i < MANY; i++)
-		attached(test, i, i + 9);
+		attached(test, 1000 + i, 1000 + i + 9);
 
-	KUNIT_EXPECT_EQ(test, revoke(test, 5000, 5000), 0);
-	i = 0;
+	revoke(test, 2, 6000, 6000);
 	list_for_each_entry(c, &scene->consumers, node) {
-		int expect = i > 4990 && i <= 5000;
+		int hit = c->pin.it.start <= PFN(6000) &&
+			  c->pin.it.last >= PFN(6000);
 
-		wrong += atomic_read(&c->starts) != expect;
-		wrong += atomic_read(&c->finishes) != expect;
+		right += atomic_read(&c->starts) == hit &&
+			 atomic_read(&c->finishes) == hit;
 		c->started = 0;
 		c->finishing = INT_MAX;
-		i++;
 	}
-	KUNIT_EXPECT_EQ(test, i, MANY);
-	KUNIT_EXPECT_EQ(test, wrong, 0);
+	KUNIT_EXPECT_EQ(test, right, MANY);
 
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, MANY + 8), 0);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
 	list_for_each_entry(c, &scene->consumers, node) {
 		revoked += atomic_read(&c->starts) == 1 &&
 			   atomic_read(&c->finishes) == 1;
@@ -1195,157 +1221,84 @@ static void detach_before(struct kunit *test)
 {
 	struct consumer *a, *b, *never = new_consumer(test);
 
-	provide(test, 0, 0, 99);
 	a = attached(test, 0, 99);
-	KUNIT_ASSERT_EQ(test, attach(a, 5, 5), 0);
 	b = attached(test, 0, 99);
+	KUNIT_EXPECT_EQ(test, a->pin.state, PFN_PIN_LIVE);
 	detach(test, never);
 	detach(test, a);
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
-	expect_untouched(test, a);
-	expect_untouched(test, never);
+	KUNIT_EXPECT_FALSE(test, pfn_pin_attached(&a->pin));
+	detach(test, a);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	expect_untouched(test, a, never);
 	expect_revoked_once(test, b);
 	detach(test, b);
 }
 
-static void detach_in_start(struct kunit *test)
+/*
+ * A broadcast to three pins is held in a callback of pin @held. The second pin
+ * is in @state then and detached: it has to wait for its own callback alone.
+ * With how many calls has it gone?
+ */
+static void detach_in(struct kunit *test, enum pfn_pin_state state, int held,
+		      bool in_finish, int starts, int finishes)
 {
-	struct consumer *c, *other;
+	struct consumer *c[3];
+	struct actor *a, *d;
+	int i;
 
-	provide(test, 0, 0, 99);
-	c = attached(test, 0, 9);
-	KUNIT_ASSERT_EQ(test, attach(c, 20, 29), 0);
-	c->on_start = detach_inside;
-	other = attached(test, 0, 9);
+	for (i = 0; i < ARRAY_SIZE(c); i++)
+		c[i] = attached(test, i, i);
+	/* The third one keeps the broadcast from its end when the second goes on */
+	*(in_finish ? &c[2]->hold_finish : &c[2]->hold_start) = true;
+	*(in_finish ? &c[held]->hold_finish : &c[held]->hold_start) = true;
 
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 0), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->starts), 1);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->finishes), 0);
-	expect_revoked_once(test, other);
-	/* Its other run is gone as well */
-	KUNIT_EXPECT_EQ(test, revoke(test, 20, 29), 0);
-	unregister(test, 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->starts), 1);
-}
-
-static void detach_in_finish(struct kunit *test)
-{
-	struct consumer *c, *other;
-
-	provide(test, 0, 0, 99);
-	c = attached(test, 0, 9);
-	KUNIT_ASSERT_EQ(test, attach(c, 20, 29), 0);
-	c->on_finish = detach_inside;
-	other = attached(test, 0, 9);
-
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 0), 0);
-	expect_revoked_once(test, c);
-	expect_revoked_once(test, other);
-	KUNIT_EXPECT_EQ(test, revoke(test, 20, 29), 0);
-	unregister(test, 0);
-	expect_revoked_once(test, c);
-}
-
-/* Another broadcast waits for a pin that detaches itself */
-static void detach_in_finish_concurrent(struct kunit *test)
-{
-	struct consumer *c;
-	struct actor *a, *b;
-
-	provide(test, 0, 0, 99);
-	c = attached(test, 0, 99);
-	c->on_finish = hold_and_detach_inside;
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(9));
-	await(test, &c->in_finish);
-	b = spawn(test, act_revoke, NULL, PFN(50), PFN(99));
-	KUNIT_EXPECT_TRUE(test, waits(b));
-	complete_all(&c->go);
+	a = spawn(test, act_revoke_all);
+	await(test, in_finish ? &c[held]->in_finish : &c[held]->in_start);
+	KUNIT_EXPECT_EQ(test, READ_ONCE(c[1]->pin.state), state);
+	d = spawn(test, act_detach, .c = c[1]);
+	KUNIT_EXPECT_EQ(test, waits(d), held == 1);
+	release(c[1]);
+	join(test, d);
+	if (finishes)
+		KUNIT_EXPECT_LT(test, c[1]->finished, d->returned);
+	KUNIT_EXPECT_FALSE(test, pfn_pin_attached(&c[1]->pin));
+	KUNIT_EXPECT_TRUE(test, waits(a));
+	release(c[0]);
+	release(c[2]);
 	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	KUNIT_EXPECT_EQ(test, join(test, b), 0);
-	KUNIT_EXPECT_LT(test, c->finished, b->returned);
-	expect_revoked_once(test, c);
+	expect_revoked_once(test, c[0], c[2]);
+	expect_calls(test, c[1], starts, finishes);
+}
+
+static void detach_claimed(struct kunit *test)
+{
+	detach_in(test, PFN_PIN_CLAIMED, 0, false, 0, 0);
 }
 
 static void detach_waits_for_start(struct kunit *test)
 {
-	struct actor *a, *d;
-	struct consumer *c;
+	detach_in(test, PFN_PIN_STARTING, 1, false, 1, 0);
+}
 
-	provide(test, 0, 0, 99);
-	c = attached(test, 0, 0);
-	c->on_start = hold;
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
-	await(test, &c->in_start);
-	d = spawn(test, act_detach, c, 0, 0);
-	KUNIT_EXPECT_TRUE(test, waits(d));
-	complete_all(&c->go);
-	KUNIT_EXPECT_EQ(test, join(test, d), 0);
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	expect_revoked_once(test, c);
-	KUNIT_EXPECT_LT(test, c->finished, d->returned);
+static void detach_started(struct kunit *test)
+{
+	detach_in(test, PFN_PIN_STARTED, 2, false, 1, 0);
+}
+
+/* A stranger's finish is stuck */
+static void detach_does_not_wait_for_its_turn(struct kunit *test)
+{
+	detach_in(test, PFN_PIN_STARTED, 0, true, 1, 0);
 }
 
 static void detach_waits_for_finish(struct kunit *test)
 {
-	struct actor *a, *d;
-	struct consumer *c;
-
-	provide(test, 0, 0, 99);
-	c = attached(test, 0, 0);
-	c->on_finish = hold;
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
-	await(test, &c->in_finish);
-	d = spawn(test, act_detach, c, 0, 0);
-	KUNIT_EXPECT_TRUE(test, waits(d));
-	complete_all(&c->go);
-	KUNIT_EXPECT_EQ(test, join(test, d), 0);
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	expect_revoked_once(test, c);
-	KUNIT_EXPECT_LT(test, c->finished, d->returned);
+	detach_in(test, PFN_PIN_FINISHING, 1, true, 1, 1);
 }
 
-/* Claimed, but its turn has not come: both its callbacks are due */
-static void detach_waits_for_its_turn(struct kunit *test)
-{
-	struct consumer *held, *c;
-	struct actor *a, *d;
-
-	provide(test, 0, 0, 99);
-	held = attached(test, 0, 0);
-	held->on_start = hold;
-	c = attached(test, 1, 1);
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
-	await(test, &held->in_start);
-	expect_untouched(test, c);
-	d = spawn(test, act_detach, c, 0, 0);
-	KUNIT_EXPECT_TRUE(test, waits(d));
-	expect_untouched(test, c);
-	complete_all(&held->go);
-	KUNIT_EXPECT_EQ(test, join(test, d), 0);
-	expect_revoked_once(test, c);
-	KUNIT_EXPECT_LT(test, c->finished, d->returned);
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-}
-
-/* Who is through need not wait for the rest of the broadcast */
 static void detach_after_own_finish(struct kunit *test)
 {
-	struct consumer *c, *held;
-	struct actor *a;
-
-	provide(test, 0, 0, 99);
-	c = attached(test, 0, 0);
-	held = attached(test, 1, 1);
-	held->on_finish = hold;
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
-	await(test, &held->in_finish);
-	expect_revoked_once(test, c);
-	detach(test, c);
-	KUNIT_EXPECT_FALSE(test, completion_done(&a->done));
-	complete_all(&held->go);
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	detach(test, held);
-	expect_revoked_once(test, held);
+	detach_in(test, PFN_PIN_REVOKED, 2, true, 1, 1);
 }
 
 static int act_detach_two(struct actor *a)
@@ -1360,213 +1313,173 @@ static int act_detach_two(struct actor *a)
 static void detach_race(struct kunit *test)
 {
 	struct scene *scene = test->priv;
-	struct actor *revoker[2], *detacher[3];
-	unsigned int alive = 0, revoked = 0;
+	unsigned int by_calls[3] = {};
 	struct consumer *c[8];
-	int i, round, starts;
+	struct actor *a[5];
+	int i, round;
 
-	provide(test, 0, 0, 99);
 	for (round = 0; round < 60; round++) {
 		reinit_completion(&scene->gun);
 		for (i = 0; i < ARRAY_SIZE(c); i++)
 			c[i] = attached(test, i, 99);
-		/* Two see to themselves, or the clean-up does */
-		c[6]->on_start = detach_inside;
-		c[7]->on_finish = detach_inside;
 		for (i = 0; i < 2; i++)
-			revoker[i] = aim(test, act_revoke, NULL, PFN(0),
-					 PFN(90 * i), round % 10 * i);
+			a[i] = spawn(test, act_revoke, .last = 90 * i,
+				     .races = true, .delay = round % 10 * i);
 		for (i = 0; i < 3; i++)
-			detacher[i] = aim(test, act_detach_two, c[2 * i], 0, 0,
-					  round % 7 * i);
+			a[2 + i] = spawn(test, act_detach_two, .c = c[2 * i],
+					 .races = true, .delay = round % 7 * i);
 		fire(test);
-		for (i = 0; i < 2; i++)
-			KUNIT_EXPECT_EQ(test, join(test, revoker[i]), 0);
-		for (i = 0; i < 3; i++)
-			KUNIT_EXPECT_EQ(test, join(test, detacher[i]), 0);
+		for (i = 0; i < ARRAY_SIZE(a); i++)
+			join(test, a[i]);
 		for (i = 0; i < 6; i++) {
-			starts = atomic_read(&c[i]->starts);
-			KUNIT_EXPECT_LE(test, starts, 1);
-			KUNIT_EXPECT_EQ(test, starts,
-					atomic_read(&c[i]->finishes));
-			alive += !starts;
-			revoked += starts;
+			int starts = atomic_read(&c[i]->starts);
+			int finishes = atomic_read(&c[i]->finishes);
+
+			KUNIT_ASSERT_LE(test, starts, 1);
+			KUNIT_ASSERT_LE(test, finishes, starts);
+			by_calls[starts + finishes]++;
 		}
-		KUNIT_EXPECT_EQ(test, atomic_read(&c[6]->starts), 1);
-		KUNIT_EXPECT_EQ(test, atomic_read(&c[6]->finishes), 0);
-		expect_revoked_once(test, c[7]);
-		KUNIT_ASSERT_EQ(test, reopen(0, 99), 0);
+		expect_revoked_once(test, c[6], c[7]);
+		reopen(a[0]);
+		reopen(a[1]);
 	}
-	kunit_info(test, "%u pins detached alive, %u revoked\n", alive, revoked);
+	kunit_info(test, "%u pins detached live, %u started, %u revoked\n",
+		   by_calls[0], by_calls[1], by_calls[2]);
 }
 
 /* Opening again */
 
-static void reopen_refusals(struct kunit *test)
-{
-	KUNIT_EXPECT_EQ(test, reopen(0, 99), -ENOENT);
-	provide(test, 0, 0, 99);
-	KUNIT_EXPECT_EQ(test, reopen(1, 0), -EINVAL);
-	KUNIT_EXPECT_EQ(test, reopen(100, 200), -ENOENT);
-	/* Open already, and partly nobody's */
-	KUNIT_EXPECT_EQ(test, reopen(0, 99), 0);
-	KUNIT_EXPECT_EQ(test, reopen(50, 200), 0);
-}
-
 static void reopen_whole(struct kunit *test)
 {
 	struct consumer *old, *new;
+	struct actor *a;
 	int i;
 
-	provide(test, 0, 0, 99);
 	for (i = 0; i < 3; i++) {
-		old = attached(test, 0, 99);
-		KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
-		KUNIT_EXPECT_EQ(test, reopen(0, 99), 0);
-		KUNIT_EXPECT_EQ(test, reopen(0, 99), 0);
-		KUNIT_EXPECT_EQ(test, attach(old, 0, 0), -ENODEV);
+		old = attached(test, 0, 98);
+		reopen(revoke(test, 0, 0, 99));
+		KUNIT_EXPECT_EQ(test, attach(old, NULL, 99, 99), -ENOBUFS);
 		new = attached(test, 0, 99);
-		KUNIT_EXPECT_EQ(test, revoke(test, 99, 99), 0);
-		expect_revoked_once(test, old);
-		expect_revoked_once(test, new);
-		KUNIT_EXPECT_EQ(test, reopen(99, 99), 0);
+		reopen(revoke(test, 0, 99, 99));
+		expect_revoked_once(test, old, new);
 	}
+
+	/* A part of what is closed for good stays closed */
+	a = revoke(test, 0, 0, 99);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	reopen(a);
+	KUNIT_EXPECT_EQ(test, probe(0, 0), -ENODEV);
 }
 
+/* Another part is of no concern to a broadcast: it is revoked and reopened */
 static void reopen_during_broadcast(struct kunit *test)
 {
-	struct consumer *start, *finish, *new = new_consumer(test);
-	struct actor *a;
+	struct consumer *c, *old;
+	struct actor *a, *b;
 
-	provide(test, 0, 0, 99);
-	start = attached(test, 0, 0);
-	start->on_start = hold;
-	finish = attached(test, 1, 1);
-	finish->on_finish = hold;
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(49));
-	await(test, &start->in_start);
-	KUNIT_EXPECT_EQ(test, reopen(0, 99), -EBUSY);
-	KUNIT_EXPECT_EQ(test, reopen(49, 49), -EBUSY);
-	/* Another part is nobody's business here: revoked and opened */
-	KUNIT_EXPECT_EQ(test, revoke(test, 50, 99), 0);
-	KUNIT_EXPECT_EQ(test, attach(new, 50, 50), -ENODEV);
-	KUNIT_EXPECT_EQ(test, reopen(50, 99), 0);
-	KUNIT_EXPECT_EQ(test, attach(new, 50, 50), 0);
-	complete_all(&start->go);
-	await(test, &finish->in_finish);
-	KUNIT_EXPECT_EQ(test, reopen(0, 0), -EBUSY);
-	KUNIT_EXPECT_EQ(test, attach(new, 0, 0), -ENODEV);
-	complete_all(&finish->go);
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-
-	KUNIT_EXPECT_EQ(test, attach(new, 0, 0), -ENODEV);
-	KUNIT_EXPECT_EQ(test, reopen(0, 49), 0);
-	KUNIT_EXPECT_EQ(test, attach(new, 0, 99), 0);
-	expect_untouched(test, new);
+	c = held_in_start(test, 0);
+	old = attached(test, 50, 50);
+	a = spawn_revoke(test, 0, 0, 49);
+	await(test, &c->in_start);
+	b = revoke(test, 0, 50, 99);
+	expect_revoked_once(test, old);
+	KUNIT_EXPECT_EQ(test, probe(50, 50), -ENODEV);
+	reopen(b);
+	KUNIT_EXPECT_EQ(test, probe(49, 50), -ENODEV);
+	KUNIT_EXPECT_EQ(test, probe(50, 50), 1);
+	release(c);
+	join(test, a);
+	KUNIT_EXPECT_EQ(test, probe(0, 0), -ENODEV);
+	reopen(a);
+	KUNIT_EXPECT_EQ(test, probe(0, 99), 100);
 }
 
-/* -EBUSY until the last of several broadcasts is over, not the first */
+/* What several parts cover is open when the last of them is */
 static void reopen_during_broadcasts(struct kunit *test)
 {
-	struct consumer *c[2];
-	struct actor *a[2];
+	static const unsigned long pages[] = { 0, 39, 40, 59, 60, 99 };
+	struct consumer *held;
+	struct actor *a, *b;
 	int i;
 
-	provide(test, 0, 0, 99);
-	for (i = 0; i < 2; i++) {
-		c[i] = attached(test, i, i);
-		c[i]->on_finish = hold;
-		a[i] = spawn(test, act_revoke, NULL, PFN(i), PFN(i));
-		await(test, &c[i]->in_finish);
-	}
-	complete_all(&c[0]->go);
-	KUNIT_EXPECT_EQ(test, join(test, a[0]), 0);
-	KUNIT_EXPECT_EQ(test, reopen(0, 1), -EBUSY);
-	KUNIT_EXPECT_EQ(test, reopen(0, 0), 0);
-	complete_all(&c[1]->go);
-	KUNIT_EXPECT_EQ(test, join(test, a[1]), 0);
-	KUNIT_EXPECT_EQ(test, reopen(0, 1), 0);
+	held = held_in_finish(test, 0, 0);
+	a = spawn_revoke(test, 0, 0, 59);
+	await(test, &held->in_finish);
+	b = revoke(test, 0, 40, 99);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		KUNIT_EXPECT_EQ(test, probe(pages[i], pages[i]), -ENODEV);
+	reopen(b);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		KUNIT_EXPECT_EQ(test, probe(pages[i], pages[i]),
+				pages[i] < 60 ? -ENODEV : 1);
+	release(held);
+	join(test, a);
+	reopen(a);
+	KUNIT_EXPECT_EQ(test, probe(0, 99), 100);
 }
 
-#define MODEL_RANGES	3
-#define MODEL_PAGES	48
-
-/*
- * Shutting and opening parts, compared with a bitmap: intervals that merge, are
- * split, swallow others, span providers. Nobody is attached meanwhile, so that
- * nothing here waits.
- */
+/* Parts that touch, overlap, contain others, are equal: counted for each page */
 static void reopen_model(struct kunit *test)
 {
-	unsigned long first, last, page, end = MODEL_PAGES * MODEL_RANGES;
-	DECLARE_BITMAP(shut, MODEL_PAGES * MODEL_RANGES);
+	struct scene *scene = test->priv;
+	unsigned long first, last, page;
+	struct pfn_part *parts, *part;
 	struct rnd_state rnd;
-	struct consumer *c;
-	int i, step, err;
+	u8 closed[100] = {};
+	int step, change;
 
-	bitmap_zero(shut, end);
+	parts = kunit_kcalloc(test, 12, sizeof(*parts), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, parts);
 	prandom_seed_state(&rnd, 42);
-	for (i = 0; i < MODEL_RANGES; i++)
-		provide(test, i, i * MODEL_PAGES, (i + 1) * MODEL_PAGES - 1);
-
-	for (step = 0; step < 300; step++) {
-		first = prandom_u32_state(&rnd) % end;
-		/* Short ones mostly, and now and then to the end */
-		last = first + prandom_u32_state(&rnd) % (step % 8 ? 12 : end);
-		last = min(last, end - 1);
-		if (prandom_u32_state(&rnd) % 2) {
-			err = pfn_revoke_range(PFN(first), PFN(last));
-			bitmap_set(shut, first, last - first + 1);
+	for (step = 0; step < 400; step++) {
+		part = &parts[prandom_u32_state(&rnd) % 12];
+		if (part->range) {
+			first = part->it.start - PFN(0);
+			last = part->it.last - PFN(0);
+			pfn_part_reopen(part);
+			part->range = NULL;
+			change = -1;
 		} else {
-			err = pfn_reopen_range(PFN(first), PFN(last));
-			bitmap_clear(shut, first, last - first + 1);
+			/* Short ones mostly, and now and then to the end */
+			first = prandom_u32_state(&rnd) % 100;
+			last = first + prandom_u32_state(&rnd) %
+				       (step % 8 ? 24 : 100);
+			last = min(last, 99UL);
+			pfn_part_revoke(part, scene->ranges[0], PFN(first),
+					PFN(last));
+			change = 1;
 		}
-		KUNIT_ASSERT_EQ(test, err, 0);
+		for (page = first; page <= last; page++)
+			closed[page] += change;
 
-		c = new_consumer(test);
-		for (page = 0; page < end; page++)
-			KUNIT_ASSERT_EQ_MSG(test, attach(c, page, page),
-					    test_bit(page, shut) ? -ENODEV : 0,
-					    "step %d: page %lu", step, page);
-
-		/* And with more than a page at a time */
-		first = prandom_u32_state(&rnd) % end;
-		last = first + prandom_u32_state(&rnd) % (end - first);
-		page = find_next_bit(shut, end, first);
-		KUNIT_ASSERT_EQ_MSG(test, attach(c, first, last),
-				    page <= last ? -ENODEV : 0,
-				    "step %d: pages %lu to %lu", step, first,
-				    last);
-
-		pfn_pin_detach(c->pin);
-		c->pin = NULL;
-		expect_untouched(test, c);
+		/* Up to the first closed page behind it, and no further */
+		for (page = 0; page < 100; page++) {
+			last = page + prandom_u32_state(&rnd) % 16;
+			for (first = page; first <= min(last, 99UL); first++)
+				if (closed[first])
+					break;
+			KUNIT_ASSERT_EQ_MSG(test, probe(page, last),
+					    first <= min(last, 99UL) ? -ENODEV :
+					    first - page,
+					    "step %d: pages %lu to %lu", step,
+					    page, last);
+		}
 	}
+	/* The parts that are left go with the range */
+	unregister(test, 0);
 }
 
 /* Stuck consumers */
 
-static void be_impatient(void)
-{
-	WRITE_ONCE(pfn_revoke_patience, PATIENCE);
-}
-
-#define await_within(test, x, limit) \
-	KUNIT_ASSERT_NE_MSG(test, 0, wait_for_completion_timeout(x, limit), \
-			    "held up: %s", #x)
-
-/* Nobody is stuck: all finishes in the caller's own thread */
+/* Nobody is stuck: all finishes in one worker */
 static void stuck_none(struct kunit *test)
 {
 	struct consumer *c[3];
-	struct actor *a;
 	int i;
 
-	provide(test, 0, 0, 99);
 	for (i = 0; i < ARRAY_SIZE(c); i++)
 		c[i] = attached(test, i, i);
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
 	for (i = 1; i < ARRAY_SIZE(c); i++)
 		KUNIT_EXPECT_PTR_EQ(test, c[i]->finisher, c[0]->finisher);
 }
@@ -1578,71 +1491,56 @@ static void stuck_one(struct kunit *test)
 	int i;
 
 	be_impatient();
-	provide(test, 0, 0, 99);
-	stuck = attached(test, 0, 0);
-	stuck->on_finish = hold;
+	stuck = held_in_finish(test, 0, 0);
 	for (i = 0; i < ARRAY_SIZE(c); i++)
 		c[i] = attached(test, i, i);
-	/* What runs in a worker is a callback no less */
-	c[1]->on_finish = revoke_inside;
-	c[1]->first = PFN(0);
-	c[1]->last = PFN(99);
-	c[2]->on_finish = detach_inside;
 
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
+	a = spawn(test, act_revoke_all);
 	await(test, &stuck->in_finish);
-	/* The order of the finishes is nobody's business, so all are awaited */
+	/* The order of the finishes is not specified, so all are awaited */
 	for (i = 0; i < ARRAY_SIZE(c); i++)
 		await_within(test, &c[i]->in_finish, PATIENCE + SLACK);
 	KUNIT_EXPECT_TRUE(test, waits(a));
-	/* Those who are through can go */
+	/* Those who have finished can go */
 	detach(test, c[0]);
 	detach(test, c[1]);
-	for (i = 0; i < ARRAY_SIZE(c); i++) {
-		expect_revoked_once(test, c[i]);
+	for (i = 0; i < ARRAY_SIZE(c); i++)
 		KUNIT_EXPECT_PTR_NE(test, c[i]->finisher, stuck->finisher);
-	}
-	KUNIT_EXPECT_EQ(test, c[1]->ret, -EDEADLK);
 	KUNIT_EXPECT_FALSE(test, completion_done(&a->done));
 
-	complete_all(&stuck->go);
+	release(stuck);
 	KUNIT_EXPECT_EQ(test, join(test, a), 0);
 	KUNIT_EXPECT_LT(test, stuck->finished, a->returned);
-	expect_revoked_once(test, stuck);
+	expect_revoked_once(test, stuck, c[0], c[1], c[2], c[3]);
 }
 
 /* The worker that took over meets another one, and so on */
 static void stuck_several(struct kunit *test)
 {
+	static const int order[] = { 1, 0, 2 };
 	struct consumer *stuck[3], *c[3];
 	struct actor *a;
 	int i;
 
 	be_impatient();
-	provide(test, 0, 0, 99);
 	for (i = 0; i < ARRAY_SIZE(stuck); i++) {
-		stuck[i] = attached(test, i, i);
-		stuck[i]->on_finish = hold;
+		stuck[i] = held_in_finish(test, i, i);
 		c[i] = attached(test, i, i);
 	}
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
+	a = spawn(test, act_revoke_all);
 	for (i = 0; i < ARRAY_SIZE(stuck); i++) {
-		await_within(test, &stuck[i]->in_finish,
-			     ARRAY_SIZE(stuck) * PATIENCE + SLACK);
-		await_within(test, &c[i]->in_finish,
-			     ARRAY_SIZE(stuck) * PATIENCE + SLACK);
+		await_within(test, &stuck[i]->in_finish, 3 * PATIENCE + SLACK);
+		await_within(test, &c[i]->in_finish, 3 * PATIENCE + SLACK);
 	}
 
 	/* Not before the last of them, whatever the order */
-	complete_all(&stuck[1]->go);
-	KUNIT_EXPECT_TRUE(test, waits(a));
-	complete_all(&stuck[0]->go);
-	KUNIT_EXPECT_TRUE(test, waits(a));
-	complete_all(&stuck[2]->go);
+	for (i = 0; i < ARRAY_SIZE(stuck); i++) {
+		KUNIT_EXPECT_TRUE(test, waits(a));
+		release(stuck[order[i]]);
+	}
 	KUNIT_EXPECT_EQ(test, join(test, a), 0);
 	for (i = 0; i < ARRAY_SIZE(stuck); i++) {
-		expect_revoked_once(test, stuck[i]);
-		expect_revoked_once(test, c[i]);
+		expect_revoked_once(test, stuck[i], c[i]);
 		KUNIT_EXPECT_LT(test, stuck[i]->finished, a->returned);
 	}
 }
@@ -1654,160 +1552,161 @@ static void stuck_last(struct kunit *test)
 	struct actor *a, *d;
 
 	be_impatient();
-	provide(test, 0, 0, 99);
 	c = attached(test, 0, 0);
-	stuck = attached(test, 0, 0);
-	stuck->on_finish = hold;
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
+	stuck = held_in_finish(test, 0, 0);
+	a = spawn(test, act_revoke_all);
 	await(test, &stuck->in_finish);
 	expect_revoked_once(test, c);
-	d = spawn(test, act_detach, stuck, 0, 0);
-	/* To be named more than once */
+	d = spawn(test, act_detach, .c = stuck);
+	/* To be named, again and again */
 	schedule_timeout_uninterruptible(3 * PATIENCE);
 	KUNIT_EXPECT_TRUE(test, waits(a));
 	KUNIT_EXPECT_TRUE(test, waits(d));
-	complete_all(&stuck->go);
+	release(stuck);
 	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	KUNIT_EXPECT_EQ(test, join(test, d), 0);
+	join(test, d);
 	expect_revoked_once(test, stuck);
 }
 
-/* Stuck, then ended by its own callback: what it held up is no worse for it */
-static void stuck_and_detached_inside(struct kunit *test)
+/* A start must not wait. If it does, who has started finishes all the same */
+static void stuck_start(struct kunit *test)
 {
-	struct consumer *c, *stuck;
+	struct consumer *before, *stuck, *behind;
 	struct actor *a;
 
 	be_impatient();
-	provide(test, 0, 0, 99);
-	stuck = attached(test, 0, 0);
-	stuck->on_finish = hold_and_detach_inside;
-	c = attached(test, 0, 0);
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
-	await_within(test, &c->in_finish, PATIENCE + SLACK);
-	KUNIT_EXPECT_TRUE(test, waits(a));
-	complete_all(&stuck->go);
+	before = attached(test, 0, 0);
+	stuck = held_in_start(test, 1);
+	behind = attached(test, 2, 2);
+	a = spawn(test, act_revoke_all);
+	await_within(test, &before->in_finish, PATIENCE + SLACK);
+	expect_calls(test, stuck, 1, 0);
+	expect_untouched(test, behind);
+	release(stuck);
 	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	expect_revoked_once(test, stuck);
-	expect_revoked_once(test, c);
+	expect_revoked_once(test, before, stuck, behind);
 }
 
-/* A pin of two ranges is stuck: the second broadcast's own pins are not */
+/* Nobody else is held up: no other range, and no other broadcast in this one */
 static void stuck_elsewhere(struct kunit *test)
 {
-	struct consumer *stuck, *c;
-	struct actor *a, *b;
+	struct consumer *stuck, *c, *d;
+	struct actor *a;
 
-	be_impatient();
-	provide(test, 0, 0, 99);
-	provide(test, 1, 200, 299);
-	stuck = attached(test, 0, 0);
-	KUNIT_ASSERT_EQ(test, attach(stuck, 200, 200), 0);
-	stuck->on_finish = hold;
-	a = spawn(test, act_revoke, NULL, PFN(0), PFN(99));
+	stuck = held_in_finish(test, 0, 0);
+	c = attached(test, 100, 100);
+	d = attached(test, 50, 50);
+	a = spawn_revoke(test, 0, 0, 9);
 	await(test, &stuck->in_finish);
-
-	c = attached(test, 200, 200);
-	b = spawn(test, act_revoke, NULL, PFN(200), PFN(299));
-	await_within(test, &c->in_finish, SLACK);
-	schedule_timeout_uninterruptible(2 * PATIENCE);
+	/* The watchdog has no part in it */
+	WRITE_ONCE(pfn_revoke_patience, 10 * LIMIT);
+	revoke(test, 1, 100, 100);
+	revoke(test, 0, 50, 59);
+	expect_revoked_once(test, c, d);
 	KUNIT_EXPECT_TRUE(test, waits(a));
-	KUNIT_EXPECT_TRUE(test, waits(b));
-	complete_all(&stuck->go);
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
-	KUNIT_EXPECT_EQ(test, join(test, b), 0);
+	release(stuck);
+	join(test, a);
 	expect_revoked_once(test, stuck);
-	expect_revoked_once(test, c);
+}
+
+static unsigned long next_warning(struct consumer *c)
+{
+	guard(spinlock)(&c->pin.range->lock);
+	return c->pin.next_warning;
+}
+
+/* It is named when the next time is set: how long after the callback's start? */
+static unsigned long named(struct consumer *c)
+{
+	unsigned long next = next_warning(c), end = jiffies + LIMIT;
+
+	while (next_warning(c) == next && time_before(jiffies, end))
+		usleep_range(1000, 2000);
+	return next_warning(c) - pfn_revoke_patience - c->pin.began;
+}
+
+/* First after a tenth of the patience, then each time after all of it */
+static void stuck_warning(struct kunit *test)
+{
+	unsigned long first, second;
+	struct consumer *c;
+	struct actor *a;
+	int i;
+
+	WRITE_ONCE(pfn_revoke_patience, 2 * HZ);
+	for (i = 0; i < 2; i++) {
+		c = attached(test, 100 * i, 100 * i);
+		c->hold_start = !i;
+		c->hold_finish = i;
+		a = spawn(test, act_unregister, .range = i);
+		await(test, i ? &c->in_finish : &c->in_start);
+		first = named(c);
+		KUNIT_EXPECT_GE(test, first, pfn_revoke_patience / 10);
+		KUNIT_EXPECT_LT(test, first, pfn_revoke_patience);
+		second = named(c);
+		KUNIT_EXPECT_GE(test, second, first + pfn_revoke_patience);
+		release(c);
+		join(test, a);
+	}
 }
 
 /* Everything at once */
 
 #define RANDOM_PAGES	64
-#define RANDOM_PINS	3000
 #define RANDOM_USERS	3
-#define RANDOM_OWNERS	2
+#define RANDOM_PINS	4
+#define RANDOM_OWNERS	3
 #define RANDOM_TIME	(3 * HZ / 2)
 
-/* A consumer that observes the contract; it may touch the pages in @held */
+/* A consumer that observes the contract; it may touch its pages while it holds */
 struct random_pin {
 	struct random_run *run;
-	struct pfn_pin *pin;
-	struct mutex lock;		/* what follows; also across attach */
-	bool dead;			/* by start(); never lives again */
-	bool detaching;			/* the one who sets this detaches */
-	bool detach_in_start, detach_in_finish;
-	bool gone;			/* after that; without the lock */
-	int starts, finishes;
-	DECLARE_BITMAP(held, RANDOM_PAGES);
+	struct pfn_pin pin;
+	struct mutex lock;		/* also taken by finish() */
+	bool attached;			/* callbacks may come; without the lock */
+	bool finished;
+	int starts, finishes;		/* since it was attached */
+	unsigned long first, end;	/* what it holds, the end exclusive */
 };
 
 struct random_run {
 	struct random_pin pins[RANDOM_USERS][RANDOM_PINS];
 	atomic_t holders[RANDOM_PAGES];
 	unsigned long end;		/* jiffies */
-	atomic_t attached, refused, revoked, detached, shut, told; /* how often */
-	atomic_t touched;		/* shut pages that somebody held */
-	atomic_t resurrected;		/* attached after their start() */
+	/* How often */
+	atomic_t attached, grown, refused, revoked, cut, closed, listed;
+	atomic_t touched;		/* closed pages that somebody held */
 	atomic_t late;			/* callbacks after the detach */
-	atomic_t errors;		/* other return codes than expected */
+	atomic_t errors;		/* anything else that must not be */
 };
 
-static void random_let_go(struct random_pin *p)
+static void random_release(struct random_pin *p)
 {
-	unsigned long page;
-
-	for_each_set_bit(page, p->held, RANDOM_PAGES)
-		atomic_dec(&p->run->holders[page]);
-	bitmap_zero(p->held, RANDOM_PAGES);
+	while (p->first < p->end)
+		atomic_dec(&p->run->holders[p->first++]);
 }
 
-static void random_detach(struct random_pin *p)
+static void random_start(struct pfn_pin *pin)
 {
-	struct random_run *run = p->run;
+	struct random_pin *p = container_of(pin, struct random_pin, pin);
 
-	pfn_pin_detach(p->pin);
-	WRITE_ONCE(p->gone, true);
-	atomic_inc(&run->detached);
-}
-
-static void random_start(void *priv)
-{
-	struct random_pin *p = priv;
-	bool detach = false;
-
-	if (READ_ONCE(p->gone))
+	if (!READ_ONCE(p->attached))
 		atomic_inc(&p->run->late);
-	mutex_lock(&p->lock);
 	p->starts++;
-	p->dead = true;
-	if (p->detach_in_start && !p->detaching) {
-		detach = true;
-		p->detaching = true;
-		random_let_go(p);
-	}
-	mutex_unlock(&p->lock);
-	if (detach)
-		random_detach(p);
 }
 
-static void random_finish(void *priv)
+static void random_finish(struct pfn_pin *pin)
 {
-	struct random_pin *p = priv;
-	bool detach = false;
+	struct random_pin *p = container_of(pin, struct random_pin, pin);
 
-	if (READ_ONCE(p->gone))
+	if (!READ_ONCE(p->attached))
 		atomic_inc(&p->run->late);
 	mutex_lock(&p->lock);
+	p->finished = true;
 	p->finishes++;
-	random_let_go(p);
-	if (p->detach_in_finish && !p->detaching) {
-		detach = true;
-		p->detaching = true;
-	}
+	random_release(p);
 	mutex_unlock(&p->lock);
 	atomic_inc(&p->run->revoked);
-	if (detach)
-		random_detach(p);
 }
 
 static const struct pfn_pin_ops random_ops = {
@@ -1816,74 +1715,78 @@ static const struct pfn_pin_ops random_ops = {
 	.finish = random_finish,
 };
 
-static int random_attach(struct random_pin *p, struct rnd_state *rnd)
+/* Attach, then look whether finish() was first, and only then hold */
+static void random_attach(struct random_pin *p, struct rnd_state *rnd)
 {
+	unsigned long nr = prandom_u32_state(rnd) % 12 + 1, first;
 	struct random_run *run = p->run;
-	unsigned long first, last, page;
-	u64 gen;
-	int err;
+	bool grow = p->attached;
+	long ret;
 
-	first = prandom_u32_state(rnd) % RANDOM_PAGES;
-	last = min(first + prandom_u32_state(rnd) % 16, RANDOM_PAGES - 1UL);
-	gen = pfn_pin_begin();
-	udelay(prandom_u32_state(rnd) % 8);	/* the look-up */
+	first = grow ? READ_ONCE(p->end) : prandom_u32_state(rnd) % RANDOM_PAGES;
+	/* Not to be confused with the pages beyond, that nobody provides */
+	if (first == RANDOM_PAGES)
+		return;
+	WRITE_ONCE(p->attached, true);
+	ret = pfn_pin_attach_pfns(grow ? &p->pin : NULL, grow ? NULL : &p->pin,
+				  PFN(first), &nr);
+	if (ret <= 0) {
+		WRITE_ONCE(p->attached, grow);
+		atomic_inc(ret == -ENODEV || (grow && ret == -ENOBUFS) ?
+			   &run->refused : &run->errors);
+		return;
+	}
+	atomic_inc(grow ? &run->grown : &run->attached);
 
 	mutex_lock(&p->lock);
-	/* Detached by a callback: there is no pin any more */
-	err = p->detaching ? -ENODEV :
-	      pfn_pin_attach(p->pin, PFN(first), PFN(last), gen);
-	if (!err) {
-		atomic_inc(&run->attached);
-		if (p->dead)
-			atomic_inc(&run->resurrected);
-		for (page = first; page <= last; page++)
-			if (!__test_and_set_bit(page, p->held))
-				atomic_inc(&run->holders[page]);
+	if (!p->finished) {
+		if (!grow)
+			p->first = first;
+		for (p->end = first; p->end < first + ret; p->end++)
+			atomic_inc(&run->holders[p->end]);
 	}
 	mutex_unlock(&p->lock);
+}
 
-	if (err == -ENODEV)
-		atomic_inc(&run->refused);
-	else if (err)
+static void random_detach(struct random_pin *p)
+{
+	struct random_run *run = p->run;
+
+	mutex_lock(&p->lock);
+	random_release(p);
+	mutex_unlock(&p->lock);
+	pfn_pin_detach(&p->pin);
+	WRITE_ONCE(p->attached, false);
+
+	if (p->starts > 1 || p->finishes > p->starts ||
+	    p->finished != p->finishes || pfn_pin_attached(&p->pin))
 		atomic_inc(&run->errors);
-	return err;
+	if (p->starts > p->finishes)
+		atomic_inc(&run->cut);
+	p->finished = false;
+	p->starts = 0;
+	p->finishes = 0;
 }
 
 static int act_random_user(struct actor *a)
 {
 	struct random_run *run = a->scene->run;
 	struct rnd_state rnd;
-	int i, pieces;
+	struct random_pin *p;
 
 	prandom_seed_state(&rnd, a->first + 1);
-	for (i = 0; i < RANDOM_PINS && time_before(jiffies, run->end); i++) {
-		struct random_pin *p = &run->pins[a->first][i];
-		bool detach;
-
-		p->run = run;
-		mutex_init(&p->lock);
-		p->detach_in_start = prandom_u32_state(&rnd) % 8 == 0;
-		p->detach_in_finish = prandom_u32_state(&rnd) % 8 == 0;
-		p->pin = pfn_pin_alloc(&random_ops, p, GFP_KERNEL);
-		if (IS_ERR(p->pin))
-			return PTR_ERR(p->pin);
-
-		pieces = prandom_u32_state(&rnd) % 4;
-		while (pieces-- && !random_attach(p, &rnd))
-			cond_resched();
-		if (prandom_u32_state(&rnd) % 2)
-			usleep_range(50, 300);
-
-		mutex_lock(&p->lock);
-		detach = !p->detaching;
-		if (detach) {
-			p->detaching = true;
-			random_let_go(p);
-		}
-		mutex_unlock(&p->lock);
-		if (detach)
+	while (time_before(jiffies, run->end)) {
+		p = &run->pins[a->first][prandom_u32_state(&rnd) % RANDOM_PINS];
+		if (p->attached && prandom_u32_state(&rnd) % 2)
 			random_detach(p);
+		else
+			random_attach(p, &rnd);
+		if (prandom_u32_state(&rnd) % 4 == 0)
+			usleep_range(50, 300);
+		cond_resched();
 	}
+	for (p = run->pins[a->first]; p < run->pins[a->first + 1]; p++)
+		random_detach(p);
 	return 0;
 }
 
@@ -1897,75 +1800,62 @@ static void random_check(struct random_run *run, unsigned long first,
 			atomic_inc(&run->touched);
 }
 
-/* Nobody but the owner opens its pages; anybody may shut them */
+/* Parts of several owners overlap: nobody holds a page before all are reopened */
 static int act_random_owner(struct actor *a)
 {
-	unsigned long own_pages = RANDOM_PAGES / RANDOM_OWNERS;
-	unsigned long own = a->first * own_pages, own_end = own + own_pages - 1;
 	struct random_run *run = a->scene->run;
+	struct pfn_range *range;
 	struct rnd_state rnd;
 
 	prandom_seed_state(&rnd, a->first + 100);
 	while (time_before(jiffies, run->end)) {
-		unsigned long first, last, limit = jiffies + LIMIT / 3;
-		bool all = prandom_u32_state(&rnd) % 4 == 0;
-		int err;
+		unsigned long first, last;
 
-		first = own + prandom_u32_state(&rnd) % own_pages;
-		last = first + prandom_u32_state(&rnd) % 24;
-		last = min(last, RANDOM_PAGES - 1UL);
-		if (pfn_revoke_range(PFN(first), PFN(last)))
-			atomic_inc(&run->errors);
-		atomic_inc(&run->shut);
-
-		last = min(last, own_end);
-		random_check(run, first, last);
+		range = a->scene->ranges[prandom_u32_state(&rnd) % 3];
+		first = range->it.start + prandom_u32_state(&rnd) %
+			(range->it.last - range->it.start + 1);
+		last = min(first + prandom_u32_state(&rnd) % 16, range->it.last);
+		pfn_part_revoke(&a->part, range, first, last);
+		atomic_inc(&run->closed);
+		random_check(run, first - PFN(0), last - PFN(0));
 		usleep_range(20, 200);
-		random_check(run, first, last);
-
-		do {
-			cond_resched();
-			err = pfn_reopen_range(PFN(all ? own : first),
-					       PFN(all ? own_end : last));
-		} while (err == -EBUSY && time_before(jiffies, limit));
-		if (err)
-			atomic_inc(&run->errors);
+		random_check(run, first - PFN(0), last - PFN(0));
+		pfn_part_reopen(&a->part);
 		usleep_range(20, 100);
 	}
 	return 0;
 }
 
-/* Look on: what is told is in order and inside its range, and ends */
-static int act_random_teller(struct actor *a)
+/* What is listed is in order and inside its range, and ends */
+static int act_random_reader(struct actor *a)
 {
 	struct pfn_revoke_cursor cursor = { .ns = &init_pid_ns };
 	struct random_run *run = a->scene->run;
 	struct pfn_revoke_entry range = {}, last = {}, entry;
+	bool wrong;
 
 	while (time_before(jiffies, run->end)) {
 		cond_resched();
 		if (!pfn_revoke_next(&cursor, &entry)) {
-			range.first = 0;
 			range.last = 0;
+			usleep_range(20, 200);
 			continue;
 		}
 		if (!entry.is_pin) {
-			if (entry.first < range.last || entry.first > entry.last)
-				atomic_inc(&run->errors);
+			wrong = entry.first < range.last;
 			range = entry;
-			last.is_pin = false;
-			continue;
+		} else {
+			/* Those that are revoked begin anew */
+			wrong = entry.first < range.first ||
+				entry.last > range.last ||
+				(last.is_pin && entry.first < last.first &&
+				 (!strcmp(last.state, "revoked") ||
+				  strcmp(entry.state, "revoked")));
 		}
-		if (entry.first < range.first || entry.last > range.last ||
-		    entry.first > entry.last)
-			atomic_inc(&run->errors);
-		/* Those that are revoked begin anew */
-		if (last.is_pin && entry.first < last.first &&
-		    (!strcmp(last.state, "revoked") ||
-		     strcmp(entry.state, "revoked")))
+		if (wrong || entry.first > entry.last)
 			atomic_inc(&run->errors);
 		last = entry;
-		atomic_inc(&run->told);
+		atomic_inc(&run->listed);
 	}
 	pfn_revoke_end_walk(&cursor);
 	return 0;
@@ -1975,42 +1865,38 @@ static void random_threads(struct kunit *test)
 {
 	struct actor *actors[RANDOM_USERS + RANDOM_OWNERS + 1];
 	struct scene *scene = test->priv;
-	unsigned int not_once = 0;
 	struct random_run *run;
 	int i, j;
 
 	run = kvzalloc_obj(*run);
 	KUNIT_ASSERT_NOT_NULL(test, run);
 	scene->run = run;
+	for (i = 0; i < RANDOM_USERS; i++) {
+		for (j = 0; j < RANDOM_PINS; j++) {
+			run->pins[i][j].run = run;
+			mutex_init(&run->pins[i][j].lock);
+			pfn_pin_init(&run->pins[i][j].pin, &random_ops);
+		}
+	}
 
-	/* The borders of the providers are not those of the owners */
+	for (i = 0; i < 2; i++)
+		unregister(test, i);
 	provide(test, 0, 0, 19);
 	provide(test, 1, 20, 44);
 	provide(test, 2, 45, RANDOM_PAGES - 1);
 
 	for (i = 0; i < RANDOM_USERS; i++)
-		actors[i] = aim(test, act_random_user, NULL, i, 0, 0);
+		actors[i] = spawn(test, act_random_user, .first = i, .races = true);
 	for (j = 0; j < RANDOM_OWNERS; j++)
-		actors[i + j] = aim(test, act_random_owner, NULL, j, 0, 0);
-	actors[i + j] = aim(test, act_random_teller, NULL, 0, 0, 0);
+		actors[i + j] = spawn(test, act_random_owner, .first = j,
+				      .races = true);
+	actors[i + j] = spawn(test, act_random_reader, .races = true);
 	run->end = jiffies + RANDOM_TIME;
 	fire(test);
 	for (i = 0; i < ARRAY_SIZE(actors); i++)
 		KUNIT_EXPECT_EQ(test, join(test, actors[i]), 0);
 
-	for (i = 0; i < RANDOM_USERS; i++) {
-		for (j = 0; j < RANDOM_PINS; j++) {
-			struct random_pin *p = &run->pins[i][j];
-
-			/* Revoked or not; finish() spared if start() detached */
-			if (p->starts == p->finishes ? p->starts > 1 :
-			    p->starts != 1 || p->finishes || !p->detach_in_start)
-				not_once++;
-		}
-	}
-	KUNIT_EXPECT_EQ(test, not_once, 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&run->touched), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&run->resurrected), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&run->late), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&run->errors), 0);
 	for (i = 0; i < RANDOM_PAGES; i++)
@@ -2018,123 +1904,199 @@ static void random_threads(struct kunit *test)
 
 	/* Or nothing was tested */
 	KUNIT_EXPECT_GT(test, atomic_read(&run->attached), 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&run->grown), 0);
 	KUNIT_EXPECT_GT(test, atomic_read(&run->revoked), 0);
-	KUNIT_EXPECT_GT(test, atomic_read(&run->shut), 0);
-	KUNIT_EXPECT_GT(test, atomic_read(&run->told), 0);
-	kunit_info(test, "%d attached, %d refused, %d revoked, %d detached, %d broadcasts, %d told\n",
-		   atomic_read(&run->attached), atomic_read(&run->refused),
-		   atomic_read(&run->revoked), atomic_read(&run->detached),
-		   atomic_read(&run->shut), atomic_read(&run->told));
+	KUNIT_EXPECT_GT(test, atomic_read(&run->closed), 0);
+	KUNIT_EXPECT_GT(test, atomic_read(&run->listed), 0);
+	kunit_info(test, "%d attached, %d grown, %d refused, %d revoked, %d taken out, %d broadcasts, %d listed\n",
+		   atomic_read(&run->attached), atomic_read(&run->grown),
+		   atomic_read(&run->refused), atomic_read(&run->revoked),
+		   atomic_read(&run->cut), atomic_read(&run->closed),
+		   atomic_read(&run->listed));
 }
 
-/* Telling who holds what */
+/* The list of holders */
 
-/* The range at PFN 0 as "STATE COUNT:" and "FIRST-LAST STATE" for each run */
-static const char *told(struct kunit *test)
+#define TEXT 256
+
+static void add_text(char *text, const struct pfn_revoke_entry *entry)
+{
+	size_t len = strlen(text);
+
+	if (entry->is_pin)
+		scnprintf(text + len, TEXT - len, " %lu-%lu %s",
+			  entry->first - PFN(0), entry->last - PFN(0),
+			  entry->state);
+	else
+		scnprintf(text + len, TEXT - len, "%s %lu:", entry->state,
+			  entry->pins);
+}
+
+/* The range at PFN 0 as "STATE COUNT:" and "FIRST-LAST STATE" for each pin */
+static void expect_told(struct kunit *test, const char *expect)
 {
 	struct pfn_revoke_cursor cursor = { .ns = &init_pid_ns };
 	struct pfn_revoke_entry entry;
-	const size_t size = 256;
+	char text[TEXT] = "";
 	bool ours = false;
-	size_t len = 0;
-	char *text;
 
-	text = kunit_kzalloc(test, size, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, text);
 	while (pfn_revoke_next(&cursor, &entry)) {
-		if (!entry.is_pin) {
+		if (!entry.is_pin)
 			ours = entry.first == PFN(0);
-			if (ours)
-				len += scnprintf(text + len, size - len,
-						 "%s %lu:", entry.state,
-						 entry.pins);
-		} else if (ours) {
+		else if (ours)
 			KUNIT_EXPECT_STREQ(test, entry.consumer, "kunit");
-			len += scnprintf(text + len, size - len, " %lu-%lu %s",
-					 entry.first - PFN(0),
-					 entry.last - PFN(0), entry.state);
-		}
+		if (ours)
+			add_text(text, &entry);
 	}
 	KUNIT_EXPECT_NULL(test, cursor.range);
-	return text;
+	KUNIT_EXPECT_STREQ(test, text, expect);
 }
 
 static void tell_sorted(struct kunit *test)
 {
 	struct consumer *c;
 
-	KUNIT_EXPECT_STREQ(test, told(test), "");
-	provide(test, 0, 0, 99);
-	KUNIT_EXPECT_STREQ(test, told(test), "open 0:");
+	expect_told(test, "open 0:");
 	c = attached(test, 50, 59);
-	attached(test, 10, 10);
 	attached(test, 10, 12);
 	attached(test, 10, 10);
 	attached(test, 0, 0);
-	KUNIT_EXPECT_STREQ(test, told(test),
-			   "open 5: 0-0 attached 10-10 attached 10-12 attached 10-10 attached 50-59 attached");
-	/* A pin that grows, and one of several runs */
-	KUNIT_EXPECT_EQ(test, attach(c, 60, 69), 0);
-	KUNIT_EXPECT_EQ(test, attach(c, 20, 29), 0);
-	KUNIT_EXPECT_STREQ(test, told(test),
-			   "open 6: 0-0 attached 10-10 attached 10-12 attached 10-10 attached 20-29 attached 50-69 attached");
+	expect_told(test, "open 4: 0-0 attached 10-12 attached 10-10 attached 50-59 attached");
+	KUNIT_EXPECT_EQ(test, attach(c, NULL, 60, 69), 10);
+	expect_told(test, "open 4: 0-0 attached 10-12 attached 10-10 attached 50-69 attached");
 	detach(test, c);
-	KUNIT_EXPECT_STREQ(test, told(test),
-			   "open 4: 0-0 attached 10-10 attached 10-12 attached 10-10 attached");
+	expect_told(test, "open 3: 0-0 attached 10-12 attached 10-10 attached");
 }
 
 static void tell_revoked(struct kunit *test)
 {
-	struct consumer *c, *d;
-	struct actor *a;
+	const char *busy = "revoking 4: 5-5 attached 10-10 revoking 11-11 revoking 12-12 revoking";
+	struct consumer *c, *d, *e, *f;
+	struct actor *a, *b;
 
-	provide(test, 0, 0, 99);
-	c = attached(test, 10, 10);
-	KUNIT_EXPECT_EQ(test, attach(c, 60, 60), 0);
+	c = held_in_finish(test, 10, 10);
 	d = attached(test, 5, 5);
-	c->on_finish = hold;
-	a = spawn(test, act_revoke, NULL, PFN(10), PFN(19));
+	e = held_in_start(test, 11);
+	f = attached(test, 12, 12);
+	a = spawn_revoke(test, 0, 10, 19);
+	/* STARTED, STARTING, CLAIMED; then FINISHING, STARTED, STARTED */
+	await(test, &e->in_start);
+	expect_told(test, busy);
+	release(e);
 	await(test, &c->in_finish);
-	KUNIT_EXPECT_STREQ(test, told(test),
-			   "revoking 3: 5-5 attached 10-10 revoking 60-60 revoking");
-	complete_all(&c->go);
-	KUNIT_EXPECT_EQ(test, join(test, a), 0);
+	expect_told(test, busy);
+	detach(test, e);
+	detach(test, f);
+	release(c);
+	join(test, a);
 
-	/* Revoked as a whole, and listed until it is detached */
-	KUNIT_EXPECT_STREQ(test, told(test),
-			   "part 3: 5-5 attached 10-10 revoked 60-60 revoked");
-	/* It holds nothing up, and is not revoked again */
-	KUNIT_EXPECT_EQ(test, revoke(test, 60, 60), 0);
-	KUNIT_EXPECT_EQ(test, atomic_read(&c->finishes), 1);
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
-	KUNIT_EXPECT_STREQ(test, told(test),
-			   "closed 3: 5-5 revoked 10-10 revoked 60-60 revoked");
-	KUNIT_EXPECT_EQ(test, reopen(0, 99), 0);
+	/* Listed until it is detached */
+	expect_told(test, "part 2: 5-5 attached 10-10 revoked");
+	b = revoke(test, 0, 0, 99);
+	reopen(a);
+	expect_told(test, "part 2: 5-5 revoked 10-10 revoked");
+	reopen(b);
 	attached(test, 10, 10);
-	KUNIT_EXPECT_STREQ(test, told(test),
-			   "open 4: 10-10 attached 5-5 revoked 10-10 revoked 60-60 revoked");
+	expect_told(test, "open 3: 10-10 attached 5-5 revoked 10-10 revoked");
 	detach(test, c);
-	KUNIT_EXPECT_STREQ(test, told(test),
-			   "open 2: 10-10 attached 5-5 revoked");
+	expect_told(test, "open 2: 10-10 attached 5-5 revoked");
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	expect_told(test, "closed 2: 5-5 revoked 10-10 revoked");
 
 	/* The range is gone, d is not; a new provider has nothing to do with it */
 	unregister(test, 0);
-	KUNIT_EXPECT_STREQ(test, told(test), "");
+	expect_told(test, "");
 	provide(test, 0, 0, 99);
-	KUNIT_EXPECT_STREQ(test, told(test), "open 0:");
 	detach(test, d);
-	KUNIT_EXPECT_STREQ(test, told(test), "open 0:");
+	expect_told(test, "open 0:");
 }
 
-static void tell_detached_inside(struct kunit *test)
+/* What stays is listed once; what changes may be listed again as it is now */
+static void tell_during_walk(struct kunit *test)
 {
-	struct consumer *c;
+	struct pfn_revoke_cursor cursor = { .ns = &init_pid_ns };
+	struct consumer *grows, *goes;
+	struct pfn_revoke_entry entry;
+	char text[TEXT] = "";
+	int i;
 
-	provide(test, 0, 0, 99);
-	c = attached(test, 10, 10);
-	c->on_finish = detach_inside;
-	KUNIT_EXPECT_EQ(test, revoke(test, 0, 99), 0);
-	KUNIT_EXPECT_STREQ(test, told(test), "closed 0:");
+	provide(test, 2, 200, 299);
+	grows = attached(test, 10, 10);
+	goes = attached(test, 10, 12);
+	attached(test, 20, 20);
+	attached(test, 30, 30);
+	attached(test, 200, 200);
+
+	for (i = 0; pfn_revoke_next(&cursor, &entry); i++) {
+		add_text(text, &entry);
+		switch (i) {
+		case 1:	/* A pin that was listed grows */
+			KUNIT_EXPECT_EQ(test, attach(grows, NULL, 11, 11), 1);
+			break;
+		case 2:	/* One that was listed goes */
+			detach(test, goes);
+			break;
+		case 4:	/* One to come is revoked, and one that was listed */
+			revoke(test, 0, 30, 30);
+			revoke(test, 0, 10, 10);
+			/* The next range goes */
+			unregister(test, 1);
+			break;
+		case 5:	/* This range goes, its pins do not */
+			unregister(test, 0);
+			break;
+		}
+	}
+	KUNIT_EXPECT_STREQ(test, text,
+			   "open 4: 10-10 attached 10-12 attached 10-11 attached 20-20 attached 10-11 revoked 20-20 revoked 30-30 revokedopen 1: 200-200 attached");
+	KUNIT_EXPECT_NULL(test, cursor.range);
+
+	/* A walk that is ended early begins anew */
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_TRUE(test, pfn_revoke_next(&cursor, &entry));
+		KUNIT_EXPECT_FALSE(test, entry.is_pin);
+		pfn_revoke_end_walk(&cursor);
+		pfn_revoke_end_walk(&cursor);
+	}
+}
+
+static void owner_of(struct kunit *test, unsigned long page,
+		     struct pfn_revoke_entry *entry)
+{
+	struct pfn_revoke_cursor cursor = { .ns = &init_pid_ns };
+
+	do {
+		KUNIT_ASSERT_TRUE(test, pfn_revoke_next(&cursor, entry));
+	} while (!entry->is_pin || entry->first != PFN(page));
+	pfn_revoke_end_walk(&cursor);
+}
+
+/* Who attached it, as long as there is that process */
+static void tell_owner(struct kunit *test)
+{
+	struct consumer *c = new_consumer(test);
+	unsigned long end = jiffies + LIMIT;
+	u64 before = ktime_get_coarse_boottime_ns();
+	struct pfn_revoke_entry entry;
+
+	attached(test, 0, 0);
+	owner_of(test, 0, &entry);
+	KUNIT_EXPECT_EQ(test, entry.pid, task_tgid_nr(current));
+	KUNIT_EXPECT_STREQ(test, entry.comm, current->group_leader->comm);
+	KUNIT_EXPECT_GE(test, entry.since, before);
+	KUNIT_EXPECT_LE(test, entry.since, ktime_get_coarse_boottime_ns());
+
+	KUNIT_EXPECT_EQ(test, join(test, spawn(test, act_attach, .c = c,
+					       .first = 1, .last = 1)), 1);
+	/* It has ended, but may not be reaped */
+	do {
+		owner_of(test, 1, &entry);
+		cond_resched();
+	} while (entry.pid && time_before(jiffies, end));
+	KUNIT_EXPECT_EQ(test, entry.pid, 0);
+	KUNIT_EXPECT_STREQ(test, entry.comm, "");
+	KUNIT_EXPECT_EQ(test, revoke_all(test), 0);
+	expect_revoked_once(test, c);
 }
 
 static struct kunit_case pfn_revoke_test_cases[] = {
@@ -2143,35 +2105,32 @@ static struct kunit_case pfn_revoke_test_cases[] = {
 	KUNIT_CASE(extent),
 	KUNIT_CASE(unregister_waits),
 	KUNIT_CASE(unregister_race),
+	KUNIT_CASE(unregister_with_parts),
 	KUNIT_CASE(attach_refusals),
-	KUNIT_CASE(attach_fails_in_the_middle),
-	KUNIT_CASE(attach_stale),
+	KUNIT_CASE(attach_grows),
 	KUNIT_CASE(attach_runs),
-	KUNIT_CASE(attach_to_two_providers),
-	KUNIT_CASE(attach_extent),
 	KUNIT_CASE(attach_to_revoked_pin),
 	KUNIT_CASE(attach_during_broadcast),
+	KUNIT_CASE(attach_pages),
+	KUNIT_CASE(attach_stale),
 	KUNIT_CASE(revoke_nobody),
 	KUNIT_CASE(revoke_repeated),
 	KUNIT_CASE(revoke_order),
 	KUNIT_CASE(revoke_without_start),
 	KUNIT_CASE(revoke_part),
-	KUNIT_CASE(revoke_from_callback),
-	KUNIT_CASE(revoke_after_callback),
 	KUNIT_CASE(revoke_concurrent),
 	KUNIT_CASE(revoke_concurrent_own_pins),
 	KUNIT_CASE_SLOW(revoke_race),
+	KUNIT_CASE(revoke_timeout),
 	KUNIT_CASE_SLOW(revoke_many),
 	KUNIT_CASE(detach_before),
-	KUNIT_CASE(detach_in_start),
-	KUNIT_CASE(detach_in_finish),
-	KUNIT_CASE(detach_in_finish_concurrent),
+	KUNIT_CASE(detach_claimed),
 	KUNIT_CASE(detach_waits_for_start),
+	KUNIT_CASE(detach_started),
+	KUNIT_CASE(detach_does_not_wait_for_its_turn),
 	KUNIT_CASE(detach_waits_for_finish),
-	KUNIT_CASE(detach_waits_for_its_turn),
 	KUNIT_CASE(detach_after_own_finish),
 	KUNIT_CASE_SLOW(detach_race),
-	KUNIT_CASE(reopen_refusals),
 	KUNIT_CASE(reopen_whole),
 	KUNIT_CASE(reopen_during_broadcast),
 	KUNIT_CASE(reopen_during_broadcasts),
@@ -2180,12 +2139,14 @@ static struct kunit_case pfn_revoke_test_cases[] = {
 	KUNIT_CASE(stuck_one),
 	KUNIT_CASE(stuck_several),
 	KUNIT_CASE(stuck_last),
-	KUNIT_CASE(stuck_and_detached_inside),
+	KUNIT_CASE(stuck_start),
 	KUNIT_CASE(stuck_elsewhere),
+	KUNIT_CASE_SLOW(stuck_warning),
 	KUNIT_CASE_SLOW(random_threads),
 	KUNIT_CASE(tell_sorted),
 	KUNIT_CASE(tell_revoked),
-	KUNIT_CASE(tell_detached_inside),
+	KUNIT_CASE(tell_during_walk),
+	KUNIT_CASE(tell_owner),
 	{}
 };
 

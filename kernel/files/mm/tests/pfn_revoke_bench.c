@@ -26,7 +26,6 @@
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/vmalloc.h>
-#include <linux/vmstat.h>
 #include <asm/tlb.h>
 #include <asm/tsc.h>
 
@@ -41,7 +40,7 @@
 struct bench {
 	struct pfn_range *range;
 	struct pfn_range *other;	/* behind the first one */
-	struct pfn_pin **pins;
+	struct pfn_pin *pins;
 	u64 cost[ROUNDS];
 };
 
@@ -60,7 +59,7 @@ static void say(struct bench *b, const char *row, unsigned int size,
 		b->cost[ROUNDS / 2] / n);
 }
 
-static void nothing(void *priv)
+static void nothing(struct pfn_pin *pin)
 {
 }
 
@@ -70,16 +69,14 @@ static const struct pfn_pin_ops idle_ops = {
 	.finish	= nothing,
 };
 
-static struct pfn_pin *attach(struct kunit *test, const struct pfn_pin_ops *ops,
-			      void *priv, unsigned long first,
-			      unsigned long last)
+static void attach(struct kunit *test, struct pfn_pin *pin,
+		   const struct pfn_pin_ops *ops, unsigned long first,
+		   unsigned long last)
 {
-	struct pfn_pin *pin = pfn_pin_alloc(ops, priv, GFP_KERNEL);
+	unsigned long nr = last - first + 1;
 
-	KUNIT_ASSERT_FALSE(test, IS_ERR(pin));
-	KUNIT_ASSERT_EQ(test, 0, pfn_pin_attach(pin, PFN(first), PFN(last),
-						pfn_pin_begin()));
-	return pin;
+	pfn_pin_init(pin, ops);
+	KUNIT_ASSERT_EQ(test, nr, pfn_pin_attach_pfns(NULL, pin, PFN(first), &nr));
 }
 
 /* @n more pins of one page each, from page @first on */
@@ -89,7 +86,7 @@ static void attach_many(struct kunit *test, unsigned int n, unsigned long first)
 	unsigned int i;
 
 	for (i = 0; i < n; i++)
-		b->pins[i] = attach(test, &idle_ops, NULL, first + i, first + i);
+		attach(test, &b->pins[i], &idle_ops, first + i, first + i);
 }
 
 static void detach_many(struct kunit *test, unsigned int n)
@@ -97,7 +94,7 @@ static void detach_many(struct kunit *test, unsigned int n)
 	struct bench *b = test->priv;
 
 	while (n--)
-		pfn_pin_detach(b->pins[n]);
+		pfn_pin_detach(&b->pins[n]);
 }
 
 static bool invalidate(struct mmu_interval_notifier *mni,
@@ -116,6 +113,7 @@ static void attach_cost(struct kunit *test, unsigned int others)
 {
 	struct bench *b = test->priv;
 	struct mmu_interval_notifier *mni;
+	struct pfn_pin pin;
 	unsigned int i, k;
 
 	attach_many(test, others, 2 * TIMES);
@@ -123,10 +121,11 @@ static void attach_cost(struct kunit *test, unsigned int others)
 		u64 start = rdtsc_ordered();
 
 		for (k = 0; k < TIMES; k++) {
-			struct pfn_pin *pin = pfn_pin_alloc(&idle_ops, NULL, GFP_KERNEL);
+			unsigned long nr = 1;
 
-			pfn_pin_attach(pin, PFN(k), PFN(k), pfn_pin_begin());
-			pfn_pin_detach(pin);
+			pfn_pin_init(&pin, &idle_ops);
+			pfn_pin_attach_pfns(NULL, &pin, PFN(k), &nr);
+			pfn_pin_detach(&pin);
 		}
 		b->cost[i] = rdtsc_ordered() - start;
 	}
@@ -134,8 +133,10 @@ static void attach_cost(struct kunit *test, unsigned int others)
 	for (i = 0; i < ROUNDS; i++) {
 		u64 start = rdtsc_ordered();
 
-		for (k = 0; k < TIMES; k++)
-			pfn_pin_detach(pfn_pin_alloc(&idle_ops, NULL, GFP_KERNEL));
+		for (k = 0; k < TIMES; k++) {
+			pfn_pin_init(&pin, &idle_ops);
+			pfn_pin_detach(&pin);
+		}
 		b->cost[i] = rdtsc_ordered() - start;
 	}
 	say(b, "alloc", others, TIMES);
@@ -174,14 +175,16 @@ static void bench_attach(struct kunit *test)
 	attach_cost(test, 1000);
 }
 
-/* One revocation of all of the first range, then it is opened again */
-static u64 revoke(struct kunit *test)
+/* One revocation of these pages of the first range, then they are opened again */
+static u64 revoke(struct kunit *test, unsigned long last)
 {
+	struct bench *b = test->priv;
 	u64 start = rdtsc_ordered(), cost;
+	struct pfn_part part;
 
-	KUNIT_EXPECT_EQ(test, 0, pfn_revoke_range(PFN(0), PFN(PAGES - 1)));
+	pfn_part_revoke(&part, b->range, PFN(0), PFN(last));
 	cost = rdtsc_ordered() - start;
-	KUNIT_EXPECT_EQ(test, 0, pfn_reopen_range(PFN(0), PFN(PAGES - 1)));
+	pfn_part_reopen(&part);
 	return cost;
 }
 
@@ -194,7 +197,7 @@ static void bench_revoke_idle(struct kunit *test)
 	for (k = 0; k < ARRAY_SIZE(counts); k++) {
 		for (i = 0; i < ROUNDS; i++) {
 			attach_many(test, counts[k], 0);
-			b->cost[i] = revoke(test);
+			b->cost[i] = revoke(test, PAGES - 1);
 			detach_many(test, counts[k]);
 		}
 		say(b, "broadcast", counts[k], 1);
@@ -205,29 +208,25 @@ static void bench_revoke_others(struct kunit *test)
 {
 	static const unsigned int counts[] = { 0, 100, 10000, MAX_PINS };
 	struct bench *b = test->priv;
+	struct pfn_pin pin;
 	unsigned int i, k;
 
 	for (k = 0; k < ARRAY_SIZE(counts); k++) {
 		/* In the other provider, and in the same one behind it */
 		attach_many(test, counts[k], PAGES);
 		for (i = 0; i < ROUNDS; i++) {
-			struct pfn_pin *pin = attach(test, &idle_ops, NULL, 0, 0);
-
-			b->cost[i] = revoke(test);
-			pfn_pin_detach(pin);
+			attach(test, &pin, &idle_ops, 0, 0);
+			b->cost[i] = revoke(test, PAGES - 1);
+			pfn_pin_detach(&pin);
 		}
 		detach_many(test, counts[k]);
 		say(b, "others", counts[k], 1);
 
 		attach_many(test, counts[k], 1);
 		for (i = 0; i < ROUNDS; i++) {
-			struct pfn_pin *pin = attach(test, &idle_ops, NULL, 0, 0);
-			u64 start = rdtsc_ordered();
-
-			KUNIT_EXPECT_EQ(test, 0, pfn_revoke_range(PFN(0), PFN(0)));
-			b->cost[i] = rdtsc_ordered() - start;
-			KUNIT_EXPECT_EQ(test, 0, pfn_reopen_range(PFN(0), PFN(0)));
-			pfn_pin_detach(pin);
+			attach(test, &pin, &idle_ops, 0, 0);
+			b->cost[i] = revoke(test, 0);
+			pfn_pin_detach(&pin);
 		}
 		detach_many(test, counts[k]);
 		say(b, "neighbours", counts[k], 1);
@@ -237,14 +236,17 @@ static void bench_revoke_others(struct kunit *test)
 /* A fence that the device needs 10 ms for, from start() on */
 #define FENCE	(10 * NSEC_PER_MSEC)
 
-static void fence_start(void *priv)
+static ktime_t fence_ends[256];
+static struct pfn_pin *fence_pins;
+
+static void fence_start(struct pfn_pin *pin)
 {
-	*(ktime_t *)priv = ktime_add_ns(ktime_get(), FENCE);
+	fence_ends[pin - fence_pins] = ktime_add_ns(ktime_get(), FENCE);
 }
 
-static void fence_finish(void *priv)
+static void fence_finish(struct pfn_pin *pin)
 {
-	ktime_t *end = priv;
+	ktime_t *end = &fence_ends[pin - fence_pins];
 
 	while (ktime_before(ktime_get(), *end)) {
 		set_current_state(TASK_UNINTERRUPTIBLE);
@@ -263,16 +265,13 @@ static void bench_fences(struct kunit *test)
 	static const unsigned int counts[] = { 1, 16, 256 };
 	struct bench *b = test->priv;
 	unsigned int i, k, p;
-	ktime_t *ends;
 
-	ends = kunit_kcalloc(test, 256, sizeof(*ends), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, ends);
+	fence_pins = b->pins;
 	for (k = 0; k < ARRAY_SIZE(counts); k++) {
 		for (i = 0; i < ROUNDS; i++) {
 			for (p = 0; p < counts[k]; p++)
-				b->pins[p] = attach(test, &fence_ops, &ends[p],
-						    p, p);
-			b->cost[i] = revoke(test);
+				attach(test, &b->pins[p], &fence_ops, p, p);
+			b->cost[i] = revoke(test, PAGES - 1);
 			detach_many(test, counts[k]);
 		}
 		say(b, "fences", counts[k], 1);
@@ -307,26 +306,13 @@ static void bench_unpin(struct kunit *test)
 	say(b, "unpin", 1, n);
 }
 
-/* Slab memory of a pin with one run, of one page and of all there are */
+/* A pin is part of its consumer, whatever it covers */
 static void bench_memory(struct kunit *test)
 {
-	const unsigned int n = 20000;
-	struct bench *b = test->priv;
-	unsigned int i, k;
-
-	for (k = 0; k < 2; k++) {
-		unsigned long before, after;
-
-		before = global_node_page_state(NR_SLAB_UNRECLAIMABLE_B);
-		for (i = 0; i < n; i++)
-			b->pins[i] = attach(test, &idle_ops, NULL, 0,
-					    k ? PAGES - 1 : 0);
-		after = global_node_page_state(NR_SLAB_UNRECLAIMABLE_B);
-		detach_many(test, n);
-		pr_info("BENCH memory %lu %lu %lu\n", k ? PAGES : 1,
-			(after - before) * PAGE_SIZE / n,
-			(after - before) * PAGE_SIZE / n);
-	}
+	pr_info("BENCH memory 1 %zu %zu\n", sizeof(struct pfn_pin),
+		sizeof(struct pfn_pin));
+	pr_info("BENCH memory %lu %zu %zu\n", PAGES, sizeof(struct pfn_pin),
+		sizeof(struct pfn_pin));
 }
 
 /*

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * PFN-range revocation, see mm/pfn_revoke.c. A pin is named by its owner's pid
- * and @since, the time at which it was made: CLOCK_BOOTTIME in ns. Both are those
- * of the initial namespaces; /proc/pfn_revoke has them as its reader's, the time
- * cut to us. PFNs are inclusive.
+ * PFN-range revocation, see mm/pfn_revoke.c. A pin is named by the PFNs that it
+ * begins with and by its owner's pid in the initial namespace. PFNs are
+ * inclusive.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM pfn_revoke
@@ -11,151 +10,117 @@
 #if !defined(_TRACE_PFN_REVOKE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _TRACE_PFN_REVOKE_H
 
-#include <linux/sched.h>
+#include <linux/pfn_revoke.h>
+#include <linux/pid.h>
 #include <linux/tracepoint.h>
-#include <linux/types.h>
 
-/* PFNs are attached, maybe as more of the pin's last run; or a whole run goes */
-DECLARE_EVENT_CLASS(pfn_pin_run,
-		    TP_PROTO(unsigned long first, unsigned long last,
-			     const char *provider, const char *consumer,
-			     pid_t pid, const char *comm, u64 since,
-			     bool revoked),
+/*
+ * attach: PFNs are attached, maybe as more of a pin. detach: a whole pin goes;
+ * @value says whether it had been revoked. start, finish: a callback has
+ * returned, after @value nanoseconds.
+ */
+DECLARE_EVENT_CLASS(pfn_pin,
+	TP_PROTO(const char *provider, const struct pfn_pin *pin,
+		 unsigned long first, unsigned long last, u64 value),
 
-		    TP_ARGS(first, last, provider, consumer, pid, comm, since,
-			    revoked),
+	TP_ARGS(provider, pin, first, last, value),
 
-		    TP_STRUCT__entry(__field(unsigned long, first)
-				     __field(unsigned long, last)
-				     __string(provider, provider)
-				     __string(consumer, consumer)
-				     __field(pid_t, pid)
-				     __array(char, comm, TASK_COMM_LEN)
-				     __field(u64, since)
-				     __field(bool, revoked)
-		    ),
+	TP_STRUCT__entry(__field(unsigned long, first)
+			 __field(unsigned long, last)
+			 __string(provider, provider)
+			 __string(consumer, pin->ops->name)
+			 __field(pid_t, pid)
+			 __field(u64, value)
+	),
 
-		    TP_fast_assign(__entry->first = first;
-				   __entry->last = last;
-				   __assign_str(provider);
-				   __assign_str(consumer);
-				   __entry->pid = pid;
-				   memcpy(__entry->comm, comm, TASK_COMM_LEN);
-				   __entry->since = since;
-				   __entry->revoked = revoked;
-		    ),
+	TP_fast_assign(__entry->first = first;
+		       __entry->last = last;
+		       __assign_str(provider);
+		       __assign_str(consumer);
+		       __entry->pid = pid_nr(pin->pid);
+		       __entry->value = value;
+	),
 
-		    TP_printk("pfns=0x%lx-0x%lx provider=%s consumer=%s pid=%d comm=%s since=%llu revoked=%d",
-			      __entry->first, __entry->last,
-			      __get_str(provider), __get_str(consumer),
-			      __entry->pid, __entry->comm, __entry->since,
-			      __entry->revoked)
+	TP_printk("pfns=0x%lx-0x%lx provider=%s consumer=%s pid=%d",
+		  __entry->first, __entry->last, __get_str(provider),
+		  __get_str(consumer), __entry->pid)
 );
 
-DEFINE_EVENT(pfn_pin_run, pfn_pin_attach,
-	     TP_PROTO(unsigned long first, unsigned long last,
-		      const char *provider, const char *consumer, pid_t pid,
-		      const char *comm, u64 since, bool revoked),
-	     TP_ARGS(first, last, provider, consumer, pid, comm, since,
-		     revoked));
+DEFINE_EVENT(pfn_pin, pfn_pin_attach,
+	TP_PROTO(const char *provider, const struct pfn_pin *pin,
+		 unsigned long first, unsigned long last, u64 value),
+	TP_ARGS(provider, pin, first, last, value));
 
-DEFINE_EVENT(pfn_pin_run, pfn_pin_detach,
-	     TP_PROTO(unsigned long first, unsigned long last,
-		      const char *provider, const char *consumer, pid_t pid,
-		      const char *comm, u64 since, bool revoked),
-	     TP_ARGS(first, last, provider, consumer, pid, comm, since,
-		     revoked));
+DEFINE_EVENT_PRINT(pfn_pin, pfn_pin_detach,
+	TP_PROTO(const char *provider, const struct pfn_pin *pin,
+		 unsigned long first, unsigned long last, u64 value),
+	TP_ARGS(provider, pin, first, last, value),
+	TP_printk("pfns=0x%lx-0x%lx provider=%s consumer=%s pid=%d revoked=%llu",
+		  __entry->first, __entry->last, __get_str(provider),
+		  __get_str(consumer), __entry->pid, __entry->value));
 
-/* A callback of a pin has returned, after @ns; the PFNs are its first run */
-DECLARE_EVENT_CLASS(pfn_pin_callback,
-		    TP_PROTO(unsigned long first, unsigned long last,
-			     const char *provider, const char *consumer,
-			     pid_t pid, const char *comm, u64 since, u64 ns),
+DEFINE_EVENT_PRINT(pfn_pin, pfn_pin_start,
+	TP_PROTO(const char *provider, const struct pfn_pin *pin,
+		 unsigned long first, unsigned long last, u64 value),
+	TP_ARGS(provider, pin, first, last, value),
+	TP_printk("pfns=0x%lx-0x%lx provider=%s consumer=%s pid=%d ns=%llu",
+		  __entry->first, __entry->last, __get_str(provider),
+		  __get_str(consumer), __entry->pid, __entry->value));
 
-		    TP_ARGS(first, last, provider, consumer, pid, comm, since,
-			    ns),
+DEFINE_EVENT_PRINT(pfn_pin, pfn_pin_finish,
+	TP_PROTO(const char *provider, const struct pfn_pin *pin,
+		 unsigned long first, unsigned long last, u64 value),
+	TP_ARGS(provider, pin, first, last, value),
+	TP_printk("pfns=0x%lx-0x%lx provider=%s consumer=%s pid=%d ns=%llu",
+		  __entry->first, __entry->last, __get_str(provider),
+		  __get_str(consumer), __entry->pid, __entry->value));
 
-		    TP_STRUCT__entry(__field(unsigned long, first)
-				     __field(unsigned long, last)
-				     __string(provider, provider)
-				     __string(consumer, consumer)
-				     __field(pid_t, pid)
-				     __array(char, comm, TASK_COMM_LEN)
-				     __field(u64, since)
-				     __field(u64, ns)
-		    ),
-
-		    TP_fast_assign(__entry->first = first;
-				   __entry->last = last;
-				   __assign_str(provider);
-				   __assign_str(consumer);
-				   __entry->pid = pid;
-				   memcpy(__entry->comm, comm, TASK_COMM_LEN);
-				   __entry->since = since;
-				   __entry->ns = ns;
-		    ),
-
-		    TP_printk("pfns=0x%lx-0x%lx provider=%s consumer=%s pid=%d comm=%s since=%llu ns=%llu",
-			      __entry->first, __entry->last,
-			      __get_str(provider), __get_str(consumer),
-			      __entry->pid, __entry->comm, __entry->since,
-			      __entry->ns)
-);
-
-DEFINE_EVENT(pfn_pin_callback, pfn_pin_start,
-	     TP_PROTO(unsigned long first, unsigned long last,
-		      const char *provider, const char *consumer, pid_t pid,
-		      const char *comm, u64 since, u64 ns),
-	     TP_ARGS(first, last, provider, consumer, pid, comm, since, ns));
-
-DEFINE_EVENT(pfn_pin_callback, pfn_pin_finish,
-	     TP_PROTO(unsigned long first, unsigned long last,
-		      const char *provider, const char *consumer, pid_t pid,
-		      const char *comm, u64 since, u64 ns),
-	     TP_ARGS(first, last, provider, consumer, pid, comm, since, ns));
-
-/* A broadcast begins, before anything is shut */
+/* PFNs are about to be closed */
 TRACE_EVENT(pfn_revoke_begin,
-	    TP_PROTO(unsigned long first, unsigned long last),
+	TP_PROTO(const char *provider, unsigned long first, unsigned long last),
 
-	    TP_ARGS(first, last),
+	TP_ARGS(provider, first, last),
 
-	    TP_STRUCT__entry(__field(unsigned long, first)
-			     __field(unsigned long, last)
-	    ),
+	TP_STRUCT__entry(__field(unsigned long, first)
+			 __field(unsigned long, last)
+			 __string(provider, provider)
+	),
 
-	    TP_fast_assign(__entry->first = first;
-			   __entry->last = last;
-	    ),
+	TP_fast_assign(__entry->first = first;
+		       __entry->last = last;
+		       __assign_str(provider);
+	),
 
-	    TP_printk("pfns=0x%lx-0x%lx",
-		      __entry->first, __entry->last)
+	TP_printk("pfns=0x%lx-0x%lx provider=%s", __entry->first,
+		  __entry->last, __get_str(provider))
 );
 
-/* And is over, after @ns; @pins is how many it has revoked itself */
+/* The provider waits no longer, after @ns: @pins were claimed, by this call */
 TRACE_EVENT(pfn_revoke_end,
-	    TP_PROTO(unsigned long first, unsigned long last, unsigned int pins,
-		     u64 ns, int err),
+	TP_PROTO(const char *provider, unsigned long first, unsigned long last,
+		 unsigned long pins, u64 ns, int err),
 
-	    TP_ARGS(first, last, pins, ns, err),
+	TP_ARGS(provider, first, last, pins, ns, err),
 
-	    TP_STRUCT__entry(__field(unsigned long, first)
-			     __field(unsigned long, last)
-			     __field(unsigned int, pins)
-			     __field(u64, ns)
-			     __field(int, err)
-	    ),
+	TP_STRUCT__entry(__field(unsigned long, first)
+			 __field(unsigned long, last)
+			 __string(provider, provider)
+			 __field(unsigned long, pins)
+			 __field(u64, ns)
+			 __field(int, err)
+	),
 
-	    TP_fast_assign(__entry->first = first;
-			   __entry->last = last;
-			   __entry->pins = pins;
-			   __entry->ns = ns;
-			   __entry->err = err;
-	    ),
+	TP_fast_assign(__entry->first = first;
+		       __entry->last = last;
+		       __assign_str(provider);
+		       __entry->pins = pins;
+		       __entry->ns = ns;
+		       __entry->err = err;
+	),
 
-	    TP_printk("pfns=0x%lx-0x%lx pins=%u ns=%llu err=%d",
-		      __entry->first, __entry->last, __entry->pins,
-		      __entry->ns, __entry->err)
+	TP_printk("pfns=0x%lx-0x%lx provider=%s pins=%lu ns=%llu err=%d",
+		  __entry->first, __entry->last, __get_str(provider),
+		  __entry->pins, __entry->ns, __entry->err)
 );
 
 #endif /* _TRACE_PFN_REVOKE_H */

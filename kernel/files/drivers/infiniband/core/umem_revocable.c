@@ -17,28 +17,27 @@
  *
  *	registration			revocation
  *	------------			----------
- *	[pin a batch]
+ *	[pin a batch, attach it]
  *	lock				start: remember it
- *	 revoked? unpin, -ENODEV	 ops set? tell the driver
- *	 attach, refused? unpin		lock
- *	 add the batch			 ops set? driver finishes
- *	unlock				 unmap, unpin, uncharge
- *	... next batch, then map	 revoked
- *	lock				unlock
- *	 driver builds its region	... then the owner is told
- *	 set ops, started? -ENODEV
+ *	 revoked? unpin, -ENODEV	 ops set? notify the driver
+ *	 add the batch			lock
+ *	unlock				 ops set? driver finishes
+ *	... next batch, then map	 unmap, unpin, uncharge
+ *	lock				 revoked
+ *	 driver builds its region	unlock
+ *	 set ops, started? -ENODEV	... then the owner is notified
  *	unlock
  *
  * The lock is not held while a batch is pinned: that may take as long as user
- * space likes, and batches pinned before must be revocable meanwhile. Between
- * a batch of P2PDMA pages and its attach nothing waits but for this lock and
- * for memory.
+ * space likes, and batches pinned before must be revocable meanwhile. So the
+ * revocation may come between the attach of a batch and the lock, and not find
+ * it: the registration does, and unpins it.
  *
  * A umem without a pin cannot be revoked. Those who register, change and release
  * a memory region exclude each other (by the lock of its uobject), so that none
- * of the locks is taken, and ordinary memory does not pay for them. The pin comes
- * during the registration, by the thread itself and with the locks free, before
- * anything is attached; it goes with the umem.
+ * of the locks is taken, and ordinary memory does not pay for them. The pins, one
+ * for each contiguous piece of P2PDMA memory, come during the registration, by
+ * the thread itself and with the locks free; they go with the umem.
  *
  * Accounting: mm->pinned_vm is charged for the whole region first and uncharged
  * with the pages. It is atomic and needs the mm_struct only, which the umem
@@ -53,19 +52,31 @@
 
 #include "uverbs.h"
 
+/* A contiguous piece of P2PDMA memory */
+struct ib_umem_pin {
+	struct pfn_pin pin;
+	struct ib_umem_revocable *umem_revocable;
+	struct ib_umem_pin *next;	/* umem_revocable->pins */
+};
+
+static struct ib_umem_revocable *pin_to_umem(struct pfn_pin *pin)
+{
+	return container_of(pin, struct ib_umem_pin, pin)->umem_revocable;
+}
+
 static void ib_umem_revocable_lock(struct ib_umem_revocable *umem_revocable)
 {
-	if (umem_revocable->pin)
+	if (umem_revocable->pins)
 		mutex_lock(&umem_revocable->lock);
 }
 
 static void ib_umem_revocable_assert_locked(struct ib_umem_revocable *umem_revocable)
 {
-	if (umem_revocable->pin)
+	if (umem_revocable->pins)
 		lockdep_assert_held(&umem_revocable->lock);
 }
 
-static void ib_umem_revocable_let_go(struct ib_umem_revocable *umem_revocable)
+static void ib_umem_revocable_end(struct ib_umem_revocable *umem_revocable)
 {
 	struct ib_umem *umem = &umem_revocable->umem;
 
@@ -83,14 +94,16 @@ static void ib_umem_revocable_let_go(struct ib_umem_revocable *umem_revocable)
 	atomic64_sub(umem_revocable->npages, &umem->owning_mm->pinned_vm);
 }
 
-static void ib_umem_pin_start(void *priv)
+static void ib_umem_pin_start(struct pfn_pin *pin)
 {
-	struct ib_umem_revocable *umem_revocable = priv;
-	const struct ib_umem_revoke_ops *ops;
+	struct ib_umem_revocable *umem_revocable = pin_to_umem(pin);
+	const struct ib_umem_revoke_ops *ops = NULL;
 
+	/* The first pin acts for all */
 	spin_lock(&umem_revocable->ops_lock);
+	if (!umem_revocable->started)
+		ops = umem_revocable->ops;
 	umem_revocable->started = true;
-	ops = umem_revocable->ops;
 	spin_unlock(&umem_revocable->ops_lock);
 
 	/* Once set they stay, and release waits for us in pfn_pin_detach() */
@@ -98,9 +111,9 @@ static void ib_umem_pin_start(void *priv)
 		ops->start(umem_revocable->priv);
 }
 
-static void ib_umem_pin_finish(void *priv)
+static void ib_umem_pin_finish(struct pfn_pin *pin)
 {
-	struct ib_umem_revocable *umem_revocable = priv;
+	struct ib_umem_revocable *umem_revocable = pin_to_umem(pin);
 	struct ib_mr *mr = NULL;
 
 	/*
@@ -111,7 +124,7 @@ static void ib_umem_pin_finish(void *priv)
 	mutex_lock(&umem_revocable->lock);
 	if (!umem_revocable->revoked)
 		mr = umem_revocable->mr;
-	ib_umem_revocable_let_go(umem_revocable);
+	ib_umem_revocable_end(umem_revocable);
 	mutex_unlock(&umem_revocable->lock);
 
 	if (mr)
@@ -124,73 +137,33 @@ static const struct pfn_pin_ops ib_umem_pin_ops = {
 	.finish	= ib_umem_pin_finish,
 };
 
-static int ib_umem_attach_pages(struct ib_umem_revocable *umem_revocable,
-				struct page **pages, unsigned int nr, u64 gen)
+/* Before it is attached to the first piece, nobody uses the locks */
+static struct ib_umem_pin *ib_umem_alloc_pin(struct ib_umem_revocable *umem_revocable)
 {
-	unsigned int i = 0;
+	struct ib_umem_pin *pin;
 
-	while (i < nr) {
-		unsigned long first = page_to_pfn(pages[i]);
-		unsigned long last = first;
-		int err;
+	pin = kzalloc_obj(*pin, GFP_KERNEL_ACCOUNT);
+	if (!pin)
+		return NULL;
 
-		while (++i < nr && page_to_pfn(pages[i]) == last + 1)
-			last++;
-		err = pfn_pin_attach(umem_revocable->pin, first, last, gen);
-		if (err)
-			return err;
+	pfn_pin_init(&pin->pin, &ib_umem_pin_ops);
+	pin->umem_revocable = umem_revocable;
+	if (!umem_revocable->pins) {
+		mutex_init(&umem_revocable->lock);
+		spin_lock_init(&umem_revocable->ops_lock);
 	}
-	return 0;
+	return pin;
 }
 
-/*
- * A cgroup may throttle the allocation, and user space sets that, so there must
- * be no pages in hand when it waits. -EAGAIN: they have been unpinned and are to
- * be pinned again.
- */
-static int ib_umem_alloc_pin(struct ib_umem_revocable *umem_revocable,
-			     struct page **pages, unsigned int nr)
-{
-	struct pfn_pin *pin;
-	int err = 0;
-
-	pin = pfn_pin_alloc(&ib_umem_pin_ops, umem_revocable, GFP_NOWAIT);
-	if (IS_ERR(pin)) {
-		unpin_user_pages(pages, nr);
-		pin = pfn_pin_alloc(&ib_umem_pin_ops, umem_revocable,
-				    GFP_KERNEL);
-		if (IS_ERR(pin))
-			return PTR_ERR(pin);
-		err = -EAGAIN;
-	}
-	mutex_init(&umem_revocable->lock);
-	spin_lock_init(&umem_revocable->ops_lock);
-	umem_revocable->pin = pin;
-	return err;
-}
-
-/*
- * Takes over @nr pinned pages; @left more will follow. -EAGAIN: they have been
- * unpinned and are to be pinned again.
- */
+/* Takes over @nr pinned pages; @left more will follow */
 static int ib_umem_add_pages(struct ib_umem_revocable *umem_revocable,
-			     struct page **pages, unsigned int nr, size_t left,
-			     u64 gen)
+			     struct page **pages, unsigned int nr, size_t left)
 {
-	bool attach = is_pci_p2pdma_page(pages[0]);
 	int err = 0;
-
-	if (attach && !umem_revocable->pin) {
-		err = ib_umem_alloc_pin(umem_revocable, pages, nr);
-		if (err)
-			return err;
-	}
 
 	ib_umem_revocable_lock(umem_revocable);
 	if (umem_revocable->revoked)
 		err = -ENODEV;
-	if (!err && attach)
-		err = ib_umem_attach_pages(umem_revocable, pages, nr, gen);
 	if (!err)
 		err = ib_umem_append_pages(&umem_revocable->umem, pages, nr,
 					   left);
@@ -207,6 +180,8 @@ static int ib_umem_pin_pages(struct ib_umem_revocable *umem_revocable)
 	unsigned int gup_flags = umem->writable ? FOLL_WRITE : 0;
 	unsigned long cur_base = umem->address & PAGE_MASK;
 	size_t npages = umem_revocable->npages;
+	struct ib_umem_pin *last, *spare = NULL;
+	size_t ask = batch, asked;
 	struct page **page_list;
 	int pinned, ret = 0;
 
@@ -215,25 +190,42 @@ static int ib_umem_pin_pages(struct ib_umem_revocable *umem_revocable)
 		return -ENOMEM;
 
 	while (npages) {
-		u64 gen = pfn_pin_begin();
+		last = umem_revocable->pins;
+		asked = min(npages, ask);
 
 		cond_resched();
-		pinned = pin_user_pages_revocable(cur_base, min(npages, batch),
-						  gup_flags, page_list);
+		pinned = pin_user_pages_revocable(cur_base, asked, gup_flags,
+						  page_list,
+						  last ? &last->pin : NULL,
+						  spare ? &spare->pin : NULL);
+		if (pinned == -ENOBUFS && !spare) {
+			spare = ib_umem_alloc_pin(umem_revocable);
+			if (spare)
+				continue;
+			pinned = -ENOMEM;
+		}
 		if (pinned < 0) {
 			ret = pinned;
 			break;
 		}
+		if (spare && pfn_pin_attached(&spare->pin)) {
+			spare->next = last;
+			umem_revocable->pins = spare;
+			spare = NULL;
+		}
+		/* Small pieces are not worth many pages that are unpinned again */
+		if (is_pci_p2pdma_page(page_list[0]))
+			ask = pinned == asked ? min(ask * 2, batch) : 1;
+
 		ret = ib_umem_add_pages(umem_revocable, page_list, pinned,
-					npages - pinned, gen);
-		if (ret == -EAGAIN)
-			continue;
+					npages - pinned);
 		if (ret)
 			break;
 		cur_base += pinned * PAGE_SIZE;
 		npages -= pinned;
 	}
 
+	kfree(spare);
 	kfree(page_list);
 	return ret;
 }
@@ -259,9 +251,9 @@ static int ib_umem_pin_pages(struct ib_umem_revocable *umem_revocable)
  *
  * The driver must keep the key of a revoked memory region in use until it is
  * deregistered (ibv_dereg_mr()) and ib_umem_release() has returned, so that it
- * cannot reach another one. It may refuse to deregister one that is in use, but not
- * to the last, when all that its owner had is destroyed: a revocation would find
- * the owner gone.
+ * cannot reach another one. A dereg_mr() that fails leaves the umem alone. If it
+ * fails to the last, when all that the owner had is destroyed, the memory is
+ * revoked there and then, and the memory region stays behind without it.
  *
  * For memory regions only: queues, doorbells and the like cannot be revoked and
  * are for ib_umem_get_va().
@@ -333,9 +325,10 @@ static void ib_umem_revocable_set_ops(struct ib_umem_revocable *umem_revocable,
  *
  * To be called once, when the driver is ready to be called.
  *
- * Return: 0, or -ENODEV if the revocation has begun: then neither callback will
- * be called, and the driver takes its memory region down again, unlocks, and
- * releases the umem.
+ * Return: 0, -ENODEV if the revocation has begun, or -EOPNOTSUPP if the umem can
+ * be revoked and is to replace another one of @mr, whose owner would not be
+ * notified. On failure neither callback will be called, and the driver takes its
+ * memory region down again, unlocks, and releases the umem.
  */
 int ib_umem_revocable_set_ops_locked(struct ib_umem_revocable *umem_revocable,
 				     const struct ib_umem_revoke_ops *ops,
@@ -345,16 +338,19 @@ int ib_umem_revocable_set_ops_locked(struct ib_umem_revocable *umem_revocable,
 
 	ib_umem_revocable_assert_locked(umem_revocable);
 
-	if (!umem_revocable->pin) {
+	if (!umem_revocable->pins) {
 		ib_umem_revocable_set_ops(umem_revocable, ops, mr, priv);
 		return 0;
 	}
+	/* Set when the driver's reg_user_mr() has returned */
+	if (mr->uobject)
+		return -EOPNOTSUPP;
 
 	spin_lock(&umem_revocable->ops_lock);
 	if (umem_revocable->started) {
 		ret = -ENODEV;
 	} else {
-		mr->revocable = true;
+		mr->revocable = umem_revocable;
 		ib_umem_revocable_set_ops(umem_revocable, ops, mr, priv);
 	}
 	spin_unlock(&umem_revocable->ops_lock);
@@ -368,7 +364,7 @@ EXPORT_SYMBOL(ib_umem_revocable_set_ops_locked);
  */
 void ib_umem_revocable_unlock(struct ib_umem_revocable *umem_revocable)
 {
-	if (umem_revocable->pin)
+	if (umem_revocable->pins)
 		mutex_unlock(&umem_revocable->lock);
 }
 EXPORT_SYMBOL(ib_umem_revocable_unlock);
@@ -384,17 +380,48 @@ bool ib_umem_revocable_is_revoked(struct ib_umem_revocable *umem_revocable)
 	return ret;
 }
 
+/* Without the lock: this waits for callbacks, and they take it */
+static void ib_umem_free_pins(struct ib_umem_revocable *umem_revocable)
+{
+	struct ib_umem_pin *pin, *next;
+
+	if (!umem_revocable->pins)
+		return;
+	for (pin = umem_revocable->pins; pin; pin = next) {
+		next = pin->next;
+		pfn_pin_detach(&pin->pin);
+		kfree(pin);
+	}
+	umem_revocable->pins = NULL;
+	mutex_destroy(&umem_revocable->lock);
+}
+
 void ib_umem_revocable_release(struct ib_umem_revocable *umem_revocable)
 {
 	ib_umem_revocable_lock(umem_revocable);
-	ib_umem_revocable_let_go(umem_revocable);
+	ib_umem_revocable_end(umem_revocable);
 	ib_umem_revocable_unlock(umem_revocable);
 
-	/* Without the lock: it waits for callbacks, and they take it */
-	if (umem_revocable->pin) {
-		pfn_pin_detach(umem_revocable->pin);
-		mutex_destroy(&umem_revocable->lock);
-	}
+	ib_umem_free_pins(umem_revocable);
 	mmdrop(umem_revocable->umem.owning_mm);
 	kfree(umem_revocable);
+}
+
+/*
+ * The driver could not deregister a memory region, and its owner is gone. The
+ * region stays behind, its memory must not: there is nobody left to give it back
+ * or to be notified, and the device may go before the provider of the memory. So
+ * this is the revocation; one under way is waited for, and none comes any more.
+ */
+void ib_umem_revocable_abandon(struct ib_umem_revocable *umem_revocable)
+{
+	if (umem_revocable->ops->start)
+		umem_revocable->ops->start(umem_revocable->priv);
+
+	ib_umem_revocable_lock(umem_revocable);
+	ib_umem_revocable_end(umem_revocable);
+	ib_umem_revocable_unlock(umem_revocable);
+
+	/* Should the driver release it after all, there is nothing left to do */
+	ib_umem_free_pins(umem_revocable);
 }

@@ -53,11 +53,12 @@
  *
  *	map, new domain, copy		revocation
  *	---------------------		----------
- *	[gen, pin a batch]
+ *	[pin a batch, attach it]
  *	 lock				lock
- *	  attach, add to run		 unmap [first, end) in every map
- *	 unlock				 unpin
- *	[next batch]			 let go
+ *	  let go? unpin, -ENODEV	 unmap [first, end) in every map
+ *	  add to run			 unpin
+ *	 unlock				 let go
+ *	[next batch]
  *	 lock				unlock
  *	  let go? skip it
  *	  iommu_map() of a chunk
@@ -76,9 +77,8 @@
  *
  * The attach decides: it fails with -ENODEV if the memory is revoked already,
  * and the mapping fails; what is revoked later is a hole in a mapping that
- * succeeds, also if that is before the mapping is complete. Between the pinning
- * of a batch and its attach nothing waits but for revoke_lock and for memory
- * that is not charged to a cgroup.
+ * succeeds, also if that is before the mapping is complete. The revocation can
+ * come between the attach and the lock, and finds what was added by then.
  *
  * Who may reach it
  * ----------------
@@ -249,9 +249,13 @@ static bool iopt_run_let_go(struct iopt_run *run)
 
 	lockdep_assert_held(&pages->revoke_lock);
 
-	/* The second is a spare, or one whose attach failed */
-	if (run->let_go || RB_EMPTY_NODE(&run->node.rb))
+	if (run->let_go)
 		return false;
+	/* Attached, and not added yet */
+	if (RB_EMPTY_NODE(&run->node.rb)) {
+		run->let_go = true;
+		return false;
+	}
 
 	for (node = interval_tree_iter_first(&pages->run_maps, run->node.start,
 					     run->node.last);
@@ -271,9 +275,9 @@ static bool iopt_run_let_go(struct iopt_run *run)
 	return true;
 }
 
-static void iopt_run_finish(void *priv)
+static void iopt_run_finish(struct pfn_pin *pin)
 {
-	struct iopt_run *run = priv;
+	struct iopt_run *run = container_of(pin, struct iopt_run, pin);
 
 	guard(mutex)(&run->pages->revoke_lock);
 	if (iopt_run_let_go(run))
@@ -292,26 +296,16 @@ static const struct pfn_pin_ops iopt_run_ops = {
 /**
  * iopt_run_alloc() - Make a spare run for iopt_pages_add_run()
  * @pages: The pages that it is for
- * @gfp: GFP_KERNEL or GFP_NOWAIT
- *
- * A cgroup may throttle the allocation, and user space sets that, so a caller
- * that has pages in hand that are not attached does not wait.
  */
-struct iopt_run *iopt_run_alloc(struct iopt_pages *pages, gfp_t gfp)
+struct iopt_run *iopt_run_alloc(struct iopt_pages *pages)
 {
 	struct iopt_run *run;
 
-	run = kzalloc_obj(*run, gfp | __GFP_ACCOUNT);
+	run = kzalloc_obj(*run, GFP_KERNEL_ACCOUNT);
 	if (!run)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 
-	run->pin = pfn_pin_alloc(&iopt_run_ops, run, gfp);
-	if (IS_ERR(run->pin)) {
-		struct pfn_pin *pin = run->pin;
-
-		kfree(run);
-		return ERR_CAST(pin);
-	}
+	pfn_pin_init(&run->pin, &iopt_run_ops);
 	RB_CLEAR_NODE(&run->node.rb);
 	run->pages = pages;
 	return run;
@@ -328,71 +322,62 @@ void iopt_run_free(struct iopt_run *run)
 	if (!run)
 		return;
 
-	pfn_pin_detach(run->pin);
+	pfn_pin_detach(&run->pin);
 	kfree(run);
 }
 
-static bool iopt_run_continues(struct iopt_run *run, unsigned long index,
-			       unsigned long pfn)
+/**
+ * iopt_run_grows() - Say which pin may grow by the page at @index
+ * @run: The last run that was added, or NULL
+ * @index: Page index
+ */
+struct pfn_pin *iopt_run_grows(struct iopt_run *run, unsigned long index)
 {
-	return run && !run->let_go && iopt_run_last_index(run) + 1 == index &&
-	       run->pfn + iopt_run_npages(run) == pfn && pfn <= run->last_pfn;
+	return run && iopt_run_last_index(run) + 1 == index ? &run->pin : NULL;
 }
 
 /**
- * iopt_pages_add_run() - Take over P2PDMA pages that were just pinned
+ * iopt_pages_add_run() - Take over P2PDMA pages that were pinned and attached
  * @pages: The pages that they are part of
  * @grow: The last run that was added, or NULL
- * @spare: For a new run
+ * @spare: A spare run, or NULL
  * @index: Index of the first page
- * @list: The pages
+ * @list: The pages, which are contiguous
  * @npages: Number of pages
- * @gen: From pfn_pin_begin(), called before they were pinned
  *
- * Returns how many pages could be taken, the others are unpinned; or a negative
- * error code, then all are unpinned. They are in *@grow then, which is *@spare
- * if they did not continue the run that was there.
+ * They are in *@grow then, which is *@spare if its pin was attached. Returns
+ * -ENODEV if they were revoked meanwhile; then they are unpinned.
  */
-long iopt_pages_add_run(struct iopt_pages *pages, struct iopt_run **grow,
-			struct iopt_run **spare, unsigned long index,
-			struct page **list, unsigned long npages, u64 gen)
+int iopt_pages_add_run(struct iopt_pages *pages, struct iopt_run **grow,
+		       struct iopt_run **spare, unsigned long index,
+		       struct page **list, unsigned long npages)
 {
-	unsigned long pfn = page_to_pfn(list[0]);
-	struct iopt_run *run = *grow;
-	unsigned long last_pfn, nr;
-	int rc;
+	bool new = *spare && pfn_pin_attached(&(*spare)->pin);
+	struct iopt_run *run = new ? *spare : *grow;
+	int rc = 0;
 
 	lockdep_assert_held(&pages->mutex);
 
-	nr = num_pages_contiguous(list, npages);
-
 	mutex_lock(&pages->revoke_lock);
-	if (!iopt_run_continues(run, index, pfn))
-		run = *spare;
-	rc = pfn_pin_attach_extent(run->pin, pfn, pfn + nr - 1, gen, &last_pfn);
-	if (!rc) {
-		nr = min(nr, last_pfn - pfn + 1);
-		if (run == *spare) {
+	if (run->let_go) {
+		rc = -ENODEV;
+	} else {
+		if (new) {
 			run->node.start = index;
-			run->pfn = pfn;
-			run->last_pfn = last_pfn;
+			run->pfn = page_to_pfn(list[0]);
 			*grow = run;
 			*spare = NULL;
 		} else {
 			interval_tree_remove(&run->node, &pages->runs);
 		}
-		run->node.last = index + nr - 1;
+		run->node.last = index + npages - 1;
 		interval_tree_insert(&run->node, &pages->runs);
 	}
 	mutex_unlock(&pages->revoke_lock);
 
-	if (rc) {
+	if (rc)
 		unpin_user_pages(list, npages);
-		return rc;
-	}
-	if (nr < npages)
-		unpin_user_pages(list + nr, npages - nr);
-	return nr;
+	return rc;
 }
 
 /**
