@@ -1,50 +1,54 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Look-ups against the broadcast: one page of a provider, one PTE.
+ * Look-ups by page against the broadcast: one page of a provider, one PTE.
  *
- * The provider takes the memory for itself (zap, broadcast, use, reopen, map
- * again) and then goes away (zap, broadcast, drain). Two consumers look the page
- * up, slowly or fast, with any delay between the steps; the page is handed out
- * again by the kernel's allocator whenever it is free.
+ * The provider takes the memory for itself (zap, broadcast, wait for the
+ * references, use, reopen, map again) and then goes away (zap, broadcast, wait for
+ * the references, unregister). Two consumers look the page up, slowly or fast, with
+ * any delay between the steps, and attach by the page's pagemap; the page is handed
+ * out again by the kernel's allocator whenever it is free.
+ *
+ * There is no generation: what was looked up before the revocation and attaches
+ * behind it has a reference, and the part is closed for as long as there is one.
  *
  * RUN pass
- * RUN fail NO_SHUT		exclusive|deadlock
- * RUN fail NO_GENERATION	epoch
- * RUN fail LATE_GENERATION	epoch
- * RUN fail NO_RANGE_LOCK	epoch
+ * RUN fail NO_WAIT_TO_REOPEN	seen
+ * RUN fail NO_WAIT_TO_UNREGISTER	range
+ * RUN fail NO_WAIT_TO_GO	ref==0
+ * RUN fail PUT_FIRST		seen|range|exclusive
+ * RUN fail NO_CLOSED		exclusive|seen
+ * RUN fail NO_RANGE_LOCK	exclusive|seen
+ * RUN fail NO_CLAIM		exclusive
  * RUN fail NO_RECHECK		owner!=2
  * RUN fail NO_TRYGET		owner!=0
- * RUN fail NO_CLAIM		deadlock
  * RUN fail NO_CONSUMER_LOCK	exclusive
+ * RUN fail NO_LOOK		exclusive|deadlock
  * RUN fail NO_DOOR		ref==0
- * RUN fail NO_DRAIN		ref==0
  */
 #define FREE	0
 #define USER	1
 #define KERNEL	2
 
-#define LIVE	0
-#define REVOKING 1
-#define OVER	2
+#define LIVE	1
+#define CLAIMED	2
+#define REVOKED	3
 
 bool pte = 1;		/* maps the page */
 byte ref = 1;		/* of the page; the mapping has one */
 byte owner = USER;
 bool door = 1;
-bool gone;		/* drained, the memory map may go */
+bool gone;		/* the memory map may go */
 bool exclusive;		/* the provider relies on nobody else */
+bool epoch;		/* the page was mapped anew */
 
-/* The range */
-bool shut;
-byte gen = 1;		/* pfn_revoke_gen */
-byte range_gen = 1;
-byte epoch;		/* times the page was mapped anew */
+/* The range, found through the page's pagemap */
+bool range = 1;
+bool closed;
 
-/* Pins */
-byte state[2];
-bool attached[2];
-bool holds[2];
-bool claimed[2];
+/* Pins and consumers */
+byte state[2];		/* 0: not attached, or detached */
+bool finished[2];	/* finish() has run; under the consumer's lock */
+bool holds[2];		/* the same */
 byte unpins[2];
 
 /* put_page(): the last one gives it back to the pool */
@@ -60,6 +64,16 @@ inline put()
 	}
 }
 
+/* For all that the attach made the consumer's */
+inline unpin()
+{
+#ifndef PUT_FIRST
+	put()
+#else
+	skip
+#endif
+}
+
 inline zap()
 {
 	atomic {
@@ -73,22 +87,16 @@ inline zap()
 /* A consumer's lock is held over what is one step here */
 inline let_go(me)
 {
-	atomic {
-		if
-		:: holds[me] -> holds[me] = 0; unpins[me]++; put()
-		:: else
-		fi
-	}
+	if
+	:: holds[me] -> holds[me] = 0; unpins[me]++; unpin()
+	:: else
+	fi
 }
 
 proctype consumer(byte me)
 {
-	byte sampled, seen;
-	bool ok;
+	bool seen, ok;
 
-#ifndef LATE_GENERATION
-	sampled = gen;			/* pfn_pin_begin() */
-#endif
 	if
 	:: true -> atomic {		/* slow GUP, under the page table's lock */
 		if
@@ -114,43 +122,47 @@ proctype consumer(byte me)
 #ifndef NO_RECHECK
 		if
 		:: pte -> seen = epoch
-		:: else -> goto drop
+		:: else -> put(); goto out
 		fi
 #else
 		seen = epoch
 #endif
 	   }
 	fi;
-#ifdef LATE_GENERATION
-	sampled = gen;
-#endif
 	/* What it pinned was mapped when it looked: nobody else's page */
 	assert(owner != KERNEL);
+#ifdef PUT_FIRST
+	put();
+#endif
 
-	/* pfn_range_attach() */
-#ifndef NO_RANGE_LOCK
+	/* pfn_pin_attach_pages(): the range is there as long as the page */
+	atomic {
+		assert(range);
+#ifndef NO_CLOSED
+		ok = !closed;
+#else
+		ok = 1;
+#endif
+#ifdef NO_RANGE_LOCK
+	};
 	atomic {
 #endif
-		ok = 1;
-#ifndef NO_SHUT
-		ok = ok && !shut;
-#endif
-#ifndef NO_GENERATION
-		ok = ok && range_gen <= sampled;
-#endif
-		ok = ok && state[me] == LIVE;
 		if
-		:: ok -> attached[me] = 1; holds[me] = 1; assert(seen == epoch)
-		:: else
+		:: ok -> state[me] = LIVE; assert(seen == epoch)
+		:: else -> goto drop
 		fi
-#ifndef NO_RANGE_LOCK
-	}
+	};
+	/* The look under the lock: finish may have found nothing to unpin */
+	atomic {
+		if
+#ifndef NO_LOOK
+		:: finished[me] ->
+			unpins[me]++;
+			unpin()
 #endif
-	;
-	if
-	:: ok -> skip
-	:: else -> goto drop
-	fi;
+		:: else -> holds[me] = 1
+		fi
+	};
 
 	/* DMA for as long as the consumer has the page */
 #ifndef NO_CONSUMER_LOCK
@@ -168,67 +180,54 @@ proctype consumer(byte me)
 #endif
 	;
 	if
-	:: true -> let_go(me);		/* unpin, then pfn_pin_detach() */
-	   if
-	   :: atomic { state[me] == LIVE -> state[me] = OVER };
-	      attached[me] = 0
-	   :: state[me] != LIVE -> state[me] == OVER
-	   fi
-	:: true -> state[me] == OVER	/* or it keeps it until it is revoked */
+	:: atomic { true -> let_go(me) }	/* unpin, then pfn_pin_detach() */
+	:: state[me] == REVOKED			/* or it keeps it until it is revoked */
 	fi;
+	atomic { state[me] = 0; finished[me] = 0 };
 	goto out;
-drop:	put();
+drop:
+	unpin();
 out:	skip
 }
 
 inline broadcast()
 {
-	atomic {			/* pfn_broadcast_claim() */
-		shut = 1;
+	atomic {			/* pfn_part_claim() */
+		assert(range);
+		closed = 1;
 #ifndef NO_CLAIM
-		i = 0;
-		do
-		:: i < 2 ->
-			if
-			:: attached[i] && state[i] == LIVE -> state[i] = REVOKING; claimed[i] = 1
-			:: else
-			fi;
-			i++
-		:: else -> break
-		od
-#endif
-	}
-	i = 0;
-	do				/* finish() of each */
-	:: i < 2 ->
 		if
-		:: claimed[i] -> let_go(i); attached[i] = 0; claimed[i] = 0; state[i] = OVER
+		:: state[0] == LIVE -> state[0] = CLAIMED
 		:: else
 		fi;
-		i++
-	:: else -> break
-	od;
-	!attached[0] && !attached[1]	/* pfn_shut_wait_and_free() */
+		if
+		:: state[1] == LIVE -> state[1] = CLAIMED
+		:: else
+		fi
+#endif
+	}
+	do				/* finish() of each; a detached one is taken out */
+	:: atomic { state[0] == CLAIMED -> finished[0] = 1; let_go(0); state[0] = REVOKED }
+	:: atomic { state[1] == CLAIMED -> finished[1] = 1; let_go(1); state[1] = REVOKED }
+	:: atomic { state[0] != CLAIMED && state[1] != CLAIMED -> break }
+	od
 }
 
 proctype provider()
 {
-	byte i;
-
 	/* For a while the memory is its own */
 	zap();
 	broadcast();
+#ifndef NO_WAIT_TO_REOPEN
+	ref == 0;
+#endif
 	exclusive = 1;
 	exclusive = 0;
-	atomic {			/* pfn_reopen_range() */
-		shut = 0;
-		gen++;
-		range_gen = gen
-	}
+	atomic { assert(range); closed = 0 };	/* pfn_part_reopen() */
 	atomic {			/* map again, unless the kernel has the page */
 		if
 		:: owner != KERNEL && door ->
-			epoch++; pte = 1; ref++; owner = USER
+			epoch = 1; pte = 1; ref++; owner = USER
 		:: else
 		fi
 	}
@@ -240,8 +239,14 @@ proctype provider()
 	zap();
 	broadcast();
 	exclusive = 1;
-#ifndef NO_DRAIN
+#ifndef NO_WAIT_TO_UNREGISTER
+#ifndef NO_WAIT_TO_GO
 	ref == 0;			/* memunmap_pages() */
+#endif
+#endif
+	range = 0;			/* pfn_range_unregister() */
+#ifndef NO_WAIT_TO_GO
+	ref == 0;
 #endif
 	atomic { gone = 1; assert(ref == 0) }
 }

@@ -1,287 +1,377 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Broadcasts against broadcasts and detaches: two ranges, two pins.
+ * Broadcasts against broadcasts, detaches and growth: one range of three PFNs.
  *
- * Pin 0 has a run in both ranges, pin 1 in the second. One broadcast is for both
- * ranges, one for the second, at the same time. Each consumer detaches whenever
- * it likes, from outside, or in its own start or finish, or never before it is
- * revoked.
+ * Pin 0 holds PFN 0 and may grow by PFN 1, pin 1 holds PFN 2. One thread of the
+ * provider revokes PFNs 0-1 and reopens them, or all with a bound; then all
+ * without a bound, and unregisters. Another one revokes PFNs 1-2 meanwhile and
+ * reopens them. Each consumer detaches whenever it likes, or when it is revoked.
+ * In some runs the finish of pin 0 is stuck until consumer 1 has detached.
  *
  * RUN pass
- * RUN fail NO_STATE		starts
- * RUN fail NO_PIN_LOCK		gone
- * RUN fail NO_REFERENCE	ref
- * RUN fail NO_WAIT_REVOKED	gone
- * RUN fail NO_RUNNER		deadlock
- * RUN fail NO_DETACHED		gone
- * RUN fail NO_STEP4		may_use
- * RUN fail ERASE_FIRST		may_use
- * RUN fail NO_EDEADLK		deadlock
- * RUN fail NO_HOLDS		unpins
- * RUN fail DETACH_FIRST	may_use
+ * RUN fail NO_LIVE		starts|gone
+ * RUN fail NO_CLOSED		uses|unfinished
+ * RUN fail NO_GROW_LIVE	in_pins
+ * RUN fail NO_WAIT		gone
+ * RUN fail WAIT_REVOKED	deadlock
+ * RUN fail SPLIT_DETACH	gone|in_pins|starts
+ * RUN fail ERASE_FIRST		uses
+ * RUN fail OWN_PINS		uses|in_pins
+ * RUN fail COUNT_AGAIN		deadlock|unfinished
+ * RUN fail FORGET_DETACHED	deadlock|unfinished
+ * RUN fail DETACH_FIRST	uses
+ * RUN fail NO_PIN_REFERENCE	freed
+ * RUN fail NO_WORK_REFERENCE	freed
+ * RUN fail KEEP_REFERENCE	deadlock
+ * RUN fail KICK_FIRST		deadlock
+ * RUN fail REOPEN_FIRST	freed|parts
  */
-#define PINS	2
-#define RANGES	2
-#define AT(p, r) ((p) * RANGES + (r))
+#define LIVE		0
+#define CLAIMED		1
+#define STARTING	2
+#define STARTED		3
+#define FINISHING	4
+#define REVOKED		5
+#define FREE		6
 
-#define LIVE	 0
-#define REVOKING 1
-#define REVOKED	 2
-#define DETACHED 3
+/* Parts */
+#define LOW	0		/* PFNs 0-1 */
+#define HIGH	1		/* PFNs 1-2 */
+#define WHOLE	2
 
-/* When a consumer detaches */
-#define NEVER	   0
-#define OUTSIDE	   1
-#define IN_START   2
-#define IN_FINISH  3
+/* Is in the part */
+#define TOUCHES(p, part) ((part) == WHOLE || (part) == (p) || ((part) == HIGH && grown))
+#define IN_CALLBACK(p)	(state[p] == STARTING || state[p] == FINISHING)
+#define WAITED_FOR(p, part) (in_pins[p] && TOUCHES(p, part))
 
-/* The notifier */
-byte state[PINS];
-byte ref[PINS] = 1;
-bool freed[PINS];
-bool runs[4];			/* range->runs, AT(pin, range) */
-byte runner[PINS];		/* pid in its callback; 0: none */
-bool detached[PINS];
+/* The range */
+byte ref = 1;
+bool freed;
+bool closed[3];			/* range->closed */
+byte unfinished[3];
+byte parts;			/* of the provider, in use */
+bool queued;			/* range->finisher */
 
-/* The consumers */
-byte how[PINS];
-bool may_use[PINS];		/* its hardware can reach the memory */
-bool holds[PINS];
-byte unpins[PINS], starts[PINS], finishes[PINS];
-bool gone[PINS];		/* detached: its ops and priv may be freed */
+/* Pins */
+byte state[2] = FREE;
+bool in_pins[2];		/* range->pins; otherwise range->revoked, or nowhere */
+bool grown;			/* pin 0 */
 
-inline put(p)
+/* Consumers */
+bool uses[3];			/* its hardware can reach the PFN */
+byte starts[2], finishes[2];
+bool gone[2];			/* detached: its memory may be anything now */
+bool stuck;
+#ifdef OWN_PINS
+byte claimer[2];
+#endif
+
+inline put()
 {
 	d_step {
-		assert(!freed[p] && ref[p] > 0);
-		ref[p]--;
-		if
-		:: ref[p] == 0 -> freed[p] = 1; assert(!runs[AT(p, 0)] && !runs[AT(p, 1)])
-		:: else
-		fi
+		assert(!freed && ref > 0);
+		ref--;
+		freed = (ref == 0)
 	}
 }
 
-/* pfn_pin_retire_runs(), pfn_pin_free_runs(): by whoever moved the pin out of LIVE */
-inline erase(p)
+/* pfn_pin_finished() */
+inline finished(p)
 {
-	atomic {
-		assert(!freed[p]);
+	assert(!freed);
+	part = 0;
+	do
+	:: part < 3 ->
 		if
-		:: p == 0 -> assert(runs[AT(0, 0)]); runs[AT(0, 0)] = 0
+#ifndef OWN_PINS
+		:: closed[part] && TOUCHES(p, part) ->
+#else
+		:: part == claimer[p] ->
+#endif
+			assert(unfinished[part] > 0);
+			unfinished[part]--
 		:: else
-		fi
-	};
-	d_step { assert(!freed[p] && runs[AT(p, 1)]); runs[AT(p, 1)] = 0 }
+		fi;
+		part++
+	:: else -> part = 0; break
+	od
 }
 
-/* What a consumer does under its own lock, from wherever it comes first */
+/* Under the consumer's own lock */
 inline let_go(p)
 {
 	d_step {
-#ifndef NO_HOLDS
 		if
-		:: holds[p] -> holds[p] = 0; unpins[p]++
-		:: else
-		fi;
-#else
-		holds[p] = 0; unpins[p]++;
-#endif
-		may_use[p] = 0
-	}
-}
-
-inline detach_outside(p)
-{
-	assert(!freed[p]);
-#ifndef NO_PIN_LOCK
-	atomic {
-#endif
-		live = (state[p] == LIVE);
-		if
-		:: live -> state[p] = DETACHED
-		:: else
+		:: p == 0 -> uses[0] = 0; uses[1] = 0
+		:: else -> uses[2] = 0
 		fi
-#ifndef NO_PIN_LOCK
 	}
-#endif
-	;
-	if
-	:: live -> erase(p)
-	:: else ->
-#ifndef NO_WAIT_REVOKED
-		state[p] == REVOKED
-#else
-		skip
-#endif
-	fi;
-	put(p);
-	live = 0;
-	gone[p] = 1
 }
 
-inline detach_inside(p)
-{
-#ifndef NO_RUNNER
-	assert(runner[p] == _pid);
-	detached[p] = 1;
-	put(p);
-	gone[p] = 1
-#else
-	detach_outside(p)
-#endif
-}
-
-/* pfn_pin_call(), for start and for finish */
-inline begin_callback(p)
-{
-	assert(!freed[p] && !gone[p]);
-	runner[p] = _pid
-}
-
-inline end_callback(p)
-{
-#ifdef NO_EDEADLK
-	/* A callback that revokes: without the refusal it waits for its own run */
-	!runs[AT(p, 1)];
-#endif
-	runner[p] = 0
-}
-
-inline call_start(p)
-{
-	begin_callback(p);
-	assert(starts[p] == 0 && finishes[p] == 0);
-	starts[p]++;
-	if
-	:: how[p] == IN_START -> let_go(p); detach_inside(p)
-	:: else -> assert(!gone[p])	/* nobody takes it away meanwhile */
-	fi;
-	end_callback(p)
-}
-
-inline call_finish(p)
-{
-	if
-#ifndef NO_DETACHED
-	:: detached[p]
-#endif
-	:: else ->
-		begin_callback(p);
-		assert(starts[p] == 1 && finishes[p] == 0);
-		let_go(p);
-		finishes[p]++;
-		if
-		:: how[p] == IN_FINISH -> detach_inside(p)
-		:: else -> assert(!gone[p])
-		fi;
-		end_callback(p)
-	fi
-}
-
-inline claim(r)
+/* pfn_part_claim() */
+inline claim(p, mine)
 {
 	atomic {
+		assert(!freed);
+		if
+#ifndef COUNT_AGAIN
+		:: !closed[mine] ->
+#else
+		:: true ->
+#endif
+#ifndef OWN_PINS
+			unfinished[mine] = unfinished[mine] + WAITED_FOR(0, mine) + WAITED_FOR(1, mine);
+#else
+			unfinished[mine] = (WAITED_FOR(0, mine) && state[0] == LIVE) + (WAITED_FOR(1, mine) && state[1] == LIVE);
+#endif
+			closed[mine] = 1
+#ifndef COUNT_AGAIN
+		:: else
+#endif
+		fi;
 		p = 0;
 		do
-		:: p < PINS ->
+		:: p < 2 ->
 			if
-#ifndef NO_STATE
-			:: runs[AT(p, r)] && state[p] == LIVE ->
+#ifndef NO_LIVE
+			:: WAITED_FOR(p, mine) && state[p] == LIVE ->
 #else
-			:: runs[AT(p, r)] && state[p] != DETACHED ->
+			:: WAITED_FOR(p, mine) ->
 #endif
-				state[p] = REVOKING;
-#ifndef NO_REFERENCE
-				ref[p]++;
+#ifdef OWN_PINS
+				claimer[p] = mine;
 #endif
-				mine[p] = 1
+				state[p] = CLAIMED
 			:: else
 			fi;
 			p++
-		:: else -> break
-		od;
-		p = 0
+		:: else -> p = 0; break
+		od
 	}
 }
 
-/* pfn_shut_wait_and_free(); wake.pml is about the sleep */
-inline step4(r)
+/* pfn_range_start(): whatever is claimed, by whomever */
+inline start(p)
 {
-#ifndef NO_STEP4
-	!runs[AT(0, r)] && !runs[AT(1, r)]
+	do
+	:: atomic { state[0] == CLAIMED || state[1] == CLAIMED ->
+		assert(!freed);
+		p = (state[0] != CLAIMED);
+		state[p] = STARTING;
+		starts[p]++;
+		assert(starts[p] == 1 && finishes[p] == 0) };
+		atomic { assert(!freed && !gone[p]); state[p] = STARTED; p = 0 }
+	:: atomic { else -> assert(!freed); break }
+	od
+}
+
+/* pfn_range_kick(); takeover.pml has more than one worker */
+inline kick()
+{
+	atomic {
+		assert(!freed);
+		if
+		:: (state[0] == STARTED || state[1] == STARTED) ->
+			if
+			:: !queued ->
+				queued = 1;
+#ifndef NO_WORK_REFERENCE
+				ref++
+#endif
+			:: else ->
+#ifdef KEEP_REFERENCE
+				ref++
 #else
-	skip
+				skip
+#endif
+			fi
+		:: else
+		fi
+	}
+}
+
+inline start_and_kick(p)
+{
+#ifndef KICK_FIRST
+	start(p);
+	kick()
+#else
+	kick();
+	start(p)
 #endif
 }
 
-proctype broadcast(byte first)
+/* pfn_range_finish(), by the one worker of this model */
+proctype finisher()
 {
-	bool mine[PINS];
-	bool live;
-	byte p;
+	byte p, part;
 
-	if
-	:: first == 0 -> claim(0)
-	:: else
-	fi;
-	claim(1);
-
-	do
-	:: p < PINS ->
-		if
-		:: mine[p] -> call_start(p)
-		:: else
-		fi;
-		p++
-	:: else -> break
-	od;
-
-	p = 0;
-	do
-	:: p < PINS ->
-		if
-		:: mine[p] ->
+end:	do
+	:: atomic { queued -> queued = 0 };
+		do
+		:: atomic { state[0] == STARTED || state[1] == STARTED ->
+			assert(!freed);
+			if
+			:: state[0] == STARTED -> p = 0
+			:: state[1] == STARTED -> p = 1
+			fi;
+			state[p] = FINISHING;
+			finishes[p]++;
+			assert(starts[p] == 1 && finishes[p] == 1);
 #ifdef ERASE_FIRST
-			erase(p);
-			call_finish(p);
-#else
-			call_finish(p);
-			erase(p);
+			in_pins[p] = 0;
+			finished(p)
 #endif
-			state[p] = REVOKED;
-			put(p)
+			};
+			atomic { !(stuck && p == 0) || gone[1]; assert(!gone[p]); let_go(p) };
+			atomic {
+				assert(!freed && !gone[p]);
+				state[p] = REVOKED;
+#ifndef ERASE_FIRST
+				in_pins[p] = 0;
+				finished(p)
+#endif
+			}
+		:: atomic { state[0] != STARTED && state[1] != STARTED -> assert(!freed); break }
+		od;
+#ifndef NO_WORK_REFERENCE
+		put()
+#endif
+	od
+}
+
+/* pfn_range_attach(): the pin, or more of it */
+inline attach(p)
+{
+	atomic {
+		if
+#ifndef NO_CLOSED
+		:: closed[WHOLE] || closed[p] -> goto out
+#endif
+		:: else ->
+			assert(!freed);
+			state[p] = LIVE; in_pins[p] = 1; uses[2 * p] = 1;
+#ifndef NO_PIN_REFERENCE
+			ref++
+#endif
+		fi
+	}
+}
+
+inline grow()
+{
+	atomic {
+		assert(!freed);
+		if
+#ifndef NO_CLOSED
+		:: closed[WHOLE] || closed[LOW] || closed[HIGH]
+#endif
+#ifndef NO_GROW_LIVE
+		:: state[0] != LIVE
+#endif
+		:: else -> assert(in_pins[0]); grown = 1; uses[1] = 1
+		fi
+	}
+}
+
+/* pfn_pin_detach() */
+inline detach(p)
+{
+	atomic {
+#ifdef WAIT_REVOKED
+		(state[p] == LIVE || state[p] == REVOKED);
+#else
+#ifndef NO_WAIT
+		!IN_CALLBACK(p);
+#endif
+#endif
+		assert(!freed)
+#ifdef SPLIT_DETACH
+	};
+	atomic {
+#else
+		;
+#endif
+		if
+		:: state[p] != REVOKED -> assert(in_pins[p]); in_pins[p] = 0
+		:: else -> assert(!in_pins[p])
+		fi;
+		if
+		:: (state[p] == CLAIMED || state[p] == STARTED) ->
+#ifndef FORGET_DETACHED
+			finished(p)
+#else
+			skip
+#endif
 		:: else
 		fi;
-		p++
-	:: else -> break
-	od;
-
-	if
-	:: first == 0 -> step4(0)
-	:: else
-	fi;
-	step4(1);
-
-	/* Returned: both pins had a run in the second range */
-	assert(!may_use[0] && !may_use[1])
+		state[p] = FREE
+	};
+	atomic {
+#ifndef NO_PIN_REFERENCE
+		put();
+#endif
+		gone[p] = 1
+	}
 }
 
 proctype consumer(byte p)
 {
-	bool live;
+	byte part;
 
+	attach(p);
 	if
-	:: how[p] == OUTSIDE ->
-#ifdef DETACH_FIRST
-		detach_outside(p);
-		let_go(p)
+	:: p == 0 -> grow()
+	:: true
+	fi;
+	if
+	:: !stuck || p == 0 -> state[p] == REVOKED
+#ifndef DETACH_FIRST
+	:: let_go(p)
 #else
-		let_go(p);
-		detach_outside(p)
+	:: true
 #endif
-	:: else
-	fi
+	fi;
+	detach(p);
+#ifdef DETACH_FIRST
+	let_go(p);
+#endif
+out:	gone[p] = 1
+}
+
+/* pfn_part_is_drained(), and what the provider relies on then */
+#define DRAINED(part) (unfinished[part] == 0)
+
+#define ALONE(part) (!uses[1] && ((part) == HIGH || !uses[0]) && ((part) == LOW || !uses[2]))
+
+inline wait_drained(mine)
+{
+	atomic {
+		DRAINED(mine);
+		assert(!freed);
+		assert(ALONE(mine));
+		assert(!WAITED_FOR(0, mine) && !WAITED_FOR(1, mine))
+	}
+}
+
+/* pfn_part_reopen() */
+inline reopen(mine)
+{
+	atomic {
+		assert(!freed);
+		assert(closed[mine] && ALONE(mine));
+		closed[mine] = 0
+	}
+}
+
+proctype other()
+{
+	byte p;
+
+	claim(p, HIGH);
+	start_and_kick(p);
+	wait_drained(HIGH);
+	atomic { reopen(HIGH); parts-- }
 }
 
 init
@@ -289,31 +379,41 @@ init
 	byte p;
 
 	atomic {
-		runs[AT(0, 0)] = 1; runs[AT(0, 1)] = 1; runs[AT(1, 1)] = 1;
-		do
-		:: p < PINS ->
-			may_use[p] = 1; holds[p] = 1;
-			if
-			:: how[p] = NEVER
-			:: how[p] = OUTSIDE
-			:: how[p] = IN_START
-			:: how[p] = IN_FINISH
-			fi;
-			p++
-		:: else -> break
-		od;
-		run broadcast(0); run broadcast(1); run consumer(0); run consumer(1)
+		if
+		:: stuck = 1
+		:: stuck = 0
+		fi;
+		parts = 1;
+		run finisher(); run consumer(0); run consumer(1); run other()
+	};
+	if
+	:: true ->
+		claim(p, LOW);
+		start_and_kick(p);
+		wait_drained(LOW);
+		reopen(LOW)
+	:: true ->
+		claim(p, WHOLE);
+		start_and_kick(p);
+		if
+		:: wait_drained(WHOLE)
+		:: atomic { !DRAINED(WHOLE) -> skip }	/* -ETIMEDOUT */
+		fi
+	fi;
+#ifndef REOPEN_FIRST
+	parts == 0;		/* the provider's own order */
+#endif
+	/* pfn_range_unregister() */
+	claim(p, WHOLE);
+	start_and_kick(p);
+	wait_drained(WHOLE);
+	atomic { closed[LOW] = 0; closed[HIGH] = 0; assert(parts == 0) };
+	put();
+	/* The consumers are through, and so is the worker */
+	gone[0] && gone[1] && _nr_pr == 2 && !queued;
+	atomic {
+		assert(state[0] == FREE && state[1] == FREE);
+		ref == 0;
+		assert(freed)
 	}
-	_nr_pr == 1;
-	p = 0;
-	do
-	:: p < PINS ->
-		assert(unpins[p] == 1);
-		assert(finishes[p] <= 1 && starts[p] >= finishes[p]);
-		/* A consumer that does not detach is told, and its pin is still there */
-		assert(how[p] != NEVER || (finishes[p] == 1 && state[p] == REVOKED && ref[p] == 1));
-		assert(how[p] == NEVER || freed[p]);
-		p++
-	:: else -> break
-	od
 }

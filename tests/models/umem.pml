@@ -1,27 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A memory region (ib_umem_revocable): registration, use, deregistration, against
- * the revocation. A batch of a provider's pages is pinned, then one of ordinary
- * memory.
+ * the revocation. A batch of a provider's pages is pinned and attached in one call,
+ * then one of ordinary memory; what was got is recorded under the region's lock
+ * when the call has returned. So start and finish may run before there is anything
+ * to unpin.
  *
  * RUN pass
  * RUN fail NO_REVOKED		charged
  * RUN fail NO_LOCK		pinned|charged
- * RUN fail NO_CHECK_AT_ADD	pinned
- * RUN fail NO_STARTED		fenced|told
+ * RUN fail NO_LOOK		pinned
+ * RUN fail NO_LOOK_AT_END	usable
+ * RUN fail NO_FENCE		fenced
  * RUN fail LOCKED_DETACH	deadlock
+ * RUN fail LOCKED_CALL		deadlock
  * RUN fail NO_DETACH		alive
  */
-byte lock;			/* umem_revocable->lock; 0: free, else who + 1 */
-bool revoked, started, ops;
-byte pinned;			/* pages that it holds */
+#define LIVE	 1
+#define CLAIMED	 2
+#define CALLBACK 3
+#define REVOKED	 4
+
+byte lock;			/* of the region; who has it, 0: nobody */
+bool revoked;			/* under it */
+bool ops;			/* under it: the driver can be told */
+byte pinned;			/* recorded pages that it holds */
 bool charged = 1;
 bool fenced;			/* the driver was told to stop */
 bool usable;			/* a key has been handed out */
-bool attached;			/* the notifier knows a run */
-bool in_callback, claimed, callbacks_over;
-bool alive = 1;			/* the umem */
-bool shut;			/* the broadcast has shut the range */
+bool alive = 1;			/* the umem, and the pin in it */
+
+/* The notifier */
+byte state;			/* of the pin; 0: not attached */
+bool closed;
+bool returned;			/* the broadcast has */
 
 #ifndef NO_LOCK
 #define LOCK	atomic { assert(alive); lock == 0 -> lock = _pid }
@@ -31,7 +43,7 @@ bool shut;			/* the broadcast has shut the range */
 #define UNLOCK	skip
 #endif
 
-inline let_go(told)
+inline let_go()
 {
 	if
 #ifndef NO_REVOKED
@@ -41,35 +53,19 @@ inline let_go(told)
 	:: true ->
 #endif
 		revoked = 1;
-		if
-		:: ops -> assert(told); usable = 0
-		:: else
-		fi;
 		pinned = 0;
 		assert(charged);
 		charged = 0
 	fi
 }
 
-inline release()
+/* pin_user_pages_revocable() may wait for user space: a fault that needs what we revoke */
+inline get_pages(n)
 {
-	LOCK;
-	let_go(true);			/* the driver has taken its part down */
-#ifndef LOCKED_DETACH
-	UNLOCK;
-#endif
-	/* pfn_pin_detach(): claimed means REVOKING, then it waits */
-#ifndef NO_DETACH
 	if
-	:: atomic { !claimed -> attached = 0 }
-	:: claimed -> callbacks_over
-	fi;
-#endif
-#ifdef LOCKED_DETACH
-	UNLOCK;
-#endif
-	assert(!in_callback || !alive);
-	alive = 0
+	:: n == 1 -> !closed || returned
+	:: else
+	fi
 }
 
 proctype user()
@@ -78,21 +74,27 @@ proctype user()
 
 	do
 	:: n < 2 ->
+#ifdef LOCKED_CALL
 		LOCK;
-		if
-#ifndef NO_CHECK_AT_ADD
-		:: revoked -> goto refused
 #endif
-		:: else -> skip
-		fi;
-		atomic {		/* pfn_pin_attach() */
+		get_pages(n);
+		atomic {		/* and attaches, under range->lock */
 			if
-			:: n == 0 && (shut || claimed) -> goto refused
-			:: n == 0 && !shut && !claimed -> attached = 1
+			:: n == 0 && closed -> goto out
+			:: n == 0 && !closed -> state = LIVE
 			:: n == 1	/* ordinary memory: no attach */
 			fi
 		};
-		pinned++;
+#ifndef LOCKED_CALL
+		LOCK;
+#endif
+		/* Has finish been through? Then they are ours to unpin */
+		if
+#ifndef NO_LOOK
+		:: revoked -> UNLOCK; goto out
+#endif
+		:: else -> pinned++
+		fi;
 		UNLOCK;
 		n++
 	:: else -> break
@@ -100,51 +102,72 @@ proctype user()
 
 	LOCK;
 	if
-	:: revoked -> goto refused
-	:: else
-	fi;
-	/* ib_umem_revocable_set_ops_locked() under ops_lock */
-	atomic {
-		if
-#ifndef NO_STARTED
-		:: started -> goto refused
+#ifndef NO_LOOK_AT_END
+	:: revoked
 #endif
-		:: else -> ops = 1; usable = 1
-		fi
-	};
-refused:
+	:: else -> ops = 1; usable = 1
+	fi;
 	UNLOCK;
-	release()
+
+out:
+	/* The driver takes its part down; then ib_umem_release() */
+	usable = 0;
+	LOCK;
+	let_go();
+#ifndef LOCKED_DETACH
+	UNLOCK;
+#endif
+#ifndef NO_DETACH
+	atomic { state != CALLBACK -> state = 0 };
+#endif
+#ifdef LOCKED_DETACH
+	UNLOCK;
+#endif
+	alive = 0
 }
 
 proctype revocation()
 {
-	bool tell;
-
 	atomic {
-		shut = 1;
+		closed = 1;
 		if
-		:: attached -> claimed = 1
+		:: state == LIVE -> state = CLAIMED
 		:: else -> goto out
 		fi
 	};
-	/* ib_umem_pin_start() */
-	in_callback = 1;
-	atomic { assert(alive); started = 1; tell = ops };
+	/* start(): nothing to be set going before the driver can be told */
 	if
-	:: tell -> fenced = 1
+	:: atomic { state == CLAIMED -> state = CALLBACK }
+	:: atomic { state == 0 -> goto out }
+	fi;
+	assert(alive);
+	state = CLAIMED;
+	/* finish() */
+	if
+	:: atomic { state == CLAIMED -> state = CALLBACK }
+	:: atomic { state == 0 -> goto out }
+	fi;
+	LOCK;
+#ifndef NO_FENCE
+	if
+	:: ops && !revoked -> fenced = 1; usable = 0
 	:: else
 	fi;
-	/* ib_umem_pin_finish() */
-	LOCK;
-	let_go(fenced);
+#endif
+	let_go();
 	assert(pinned == 0);
 	UNLOCK;
-	in_callback = 0;
-	callbacks_over = 1;
-	/* The broadcast returns */
-	assert(pinned == 0 && (fenced || !usable));
-out:	skip
+	assert(alive);
+	state = REVOKED;
+out:
+	/* pfn_part_is_drained() */
+	atomic {
+		assert(pinned == 0);
+		/* Whoever has a key has been stopped */
+		assert(!usable || fenced);
+		assert(!usable);
+		returned = 1
+	}
 }
 
 init

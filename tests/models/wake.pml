@@ -1,135 +1,244 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The two waits: nobody sleeps for ever.
+ * Who sleeps on range->wait, and who wakes them: nobody sleeps for ever.
  *
- * pfn_shut_wait_and_free() sleeps until no run is left, pfn_pin_retire_runs() looks
- * for sleepers without a lock. Each writes one thing and then reads the other's:
- * without a full barrier in between the read can come first, which is what the
- * guards NO_MB_... do. (drained.litmus is the same for the kernel's memory model.)
- *
- * pfn_pin_detach() sleeps until a state is REVOKED, and store_release_wake_up()
- * always looks at the queue under its lock.
+ * Pins 0 and 1 have been claimed for part 0. Part 1, in half of the runs, has
+ * only pin 0 in it, so its provider waits for what the other one has claimed. The
+ * consumer of pin 0 detaches at any time, and frees the pin. Pin 1 is no business
+ * of these two: its finish is stuck until both have returned. The wait for part 0
+ * has a bound at first.
  *
  * RUN pass
- * RUN fail NO_MB_ERASER	deadlock
- * RUN fail NO_MB_WAITER	deadlock
- * RUN fail QUEUE_LATE		deadlock
  * RUN fail NO_WAKE		deadlock
+ * RUN fail OWN_PART		deadlock
  * RUN fail WAKE_FIRST		deadlock
- * RUN fail NO_WAKE_DETACHER	deadlock
+ * RUN fail QUEUE_LATE		deadlock
+ * RUN fail NO_DETACHING	deadlock
+ * RUN fail FLAG_LATE		deadlock
+ * RUN fail FLAG_READ_LATE	gone
+ * RUN fail LOOK_THEN_REMOVE	gone
  */
-byte runs = 2;
-bool queued[2];			/* on range->drained */
-bool asleep[2];
-bool revoked;
-bool detacher_queued, detacher_asleep;
+#define CLAIMED		0
+#define STARTING	1
+#define STARTED		2
+#define FINISHING	3
+#define REVOKED		4
+#define FREE		5
+
+#define IN_CALLBACK(p)	(state[p] == STARTING || state[p] == FINISHING)
+
+byte state[2];			/* under range->lock: what is atomic here */
+bool detaching;			/* pin 0 */
+bool gone;			/* pin 0: its memory may be anything now */
+byte unfinished[2];
+bool returned[2];
+
+/* Sleepers: the providers of part 0 and 1, who detaches pin 0 */
+bool queued[3];
+bool asleep[3];
 
 inline wake_up_all()
 {
-	atomic {
-		i = 0;
-		do
-		:: i < 2 ->
-			if
-			:: queued[i] -> queued[i] = 0; asleep[i] = 0
-			:: else
-			fi;
-			i++
-		:: else -> break
-		od
+	d_step {
+		queued[0] = 0; asleep[0] = 0;
+		queued[1] = 0; asleep[1] = 0;
+		queued[2] = 0; asleep[2] = 0
 	}
 }
 
-/* wait_event(range->drained, ...) of two broadcasts */
-proctype waiter(byte me)
+/* pfn_pin_finished() */
+inline finished(p)
 {
-	byte seen;
+	unfinished[0]--;
+	if
+	:: p == 0 && unfinished[1] -> unfinished[1]--; none = 1
+	:: else -> none = 0
+	fi;
+#ifndef NO_WAKE
+	if
+	:: unfinished[0] == 0 -> wake_up_all()
+#ifndef OWN_PART
+	:: none -> wake_up_all()	/* part 1 has none left */
+#endif
+	:: else
+	fi;
+#endif
+	none = 0
+}
 
+/* The end of pfn_pin_call() */
+inline callback_over(p)
+{
+	assert(p != 0 || !gone);
+#ifndef FLAG_READ_LATE
+#ifndef NO_DETACHING
+	if
+	:: p == 0 && detaching -> wake_up_all()
+	:: else
+	fi
+#endif
+#endif
+}
+
+/* pfn_range_start(), pfn_range_finish(): a thread per pin is the worst case */
+proctype worker(byte p)
+{
+	bool none;
+
+	if
+	:: atomic { state[p] == CLAIMED -> state[p] = STARTING }
+	:: atomic { state[p] == FREE -> goto out }
+	fi;
+#ifdef WAKE_FIRST
+	callback_over(p);
+#endif
+	atomic {
+#ifndef WAKE_FIRST
+		callback_over(p);
+#endif
+		state[p] = STARTED
+	}
+#ifdef FLAG_READ_LATE
+	atomic {
+		assert(p != 0 || !gone);
+		if
+		:: p == 0 && detaching -> wake_up_all()
+		:: else
+		fi
+	}
+#endif
+	;
+	if
+	:: atomic { state[p] == STARTED -> state[p] = FINISHING }
+	:: atomic { state[p] == FREE -> goto out }
+	fi;
+	p == 0 || (returned[1] && gone);
+#ifdef WAKE_FIRST
+	callback_over(p);
+#endif
+	atomic {
+#ifndef WAKE_FIRST
+		callback_over(p);
+#endif
+		state[p] = REVOKED;
+		finished(p)
+	}
+#ifdef FLAG_READ_LATE
+	atomic {
+		assert(p != 0 || !gone);
+		if
+		:: p == 0 && detaching -> wake_up_all()
+		:: else
+		fi
+	}
+#endif
+	;
+out:	skip
+}
+
+/* wait_event(range->wait, cond) */
+inline wait_event(me, cond, bounded)
+{
 	do
 	:: true ->
-#ifdef NO_MB_WAITER
-		seen = runs;		/* the read comes before the writes */
-		queued[me] = 1; asleep[me] = 1;
-#else
 #ifdef QUEUE_LATE
-		seen = runs;
-		asleep[me] = 1; queued[me] = 1;
+		seen = cond;
+		atomic { queued[me] = 1; asleep[me] = 1 };
 #else
 		atomic { queued[me] = 1; asleep[me] = 1 };	/* prepare_to_wait() */
-		seen = runs;
-#endif
+		seen = cond;
 #endif
 		if
-		:: seen == 0 -> break
-		:: else -> !asleep[me]	/* schedule() */
+		:: seen -> break
+		:: else ->
+			if
+			:: !asleep[me]		/* schedule() */
+			:: bounded -> break
+			fi
 		fi
 	od;
 	atomic { queued[me] = 0; asleep[me] = 0 }
 }
 
-proctype eraser(byte n)
+/* pfn_part_wait() */
+proctype provider(byte part)
 {
-	bool sleeper;
-	byte i;
+	bool seen;
 
-	do
-	:: n > 0 ->
-#ifdef WAKE_FIRST
-		sleeper = queued[0] || queued[1];
-		if
-		:: sleeper -> wake_up_all()
-		:: else
-		fi;
-		runs--;
-#else
-#ifdef NO_MB_ERASER
-		sleeper = queued[0] || queued[1];
-		runs--;
-#else
-		runs--;
-		sleeper = queued[0] || queued[1];	/* wq_has_sleeper() */
-#endif
-		if
-#ifndef NO_WAKE
-		:: sleeper -> wake_up_all()
-#endif
-		:: else
-		fi;
-#endif
-		n--
-	:: else -> break
-	od
+	if
+	:: part == 0 -> wait_event(0, unfinished[0] == 0, true)
+	:: else
+	fi;
+	wait_event(part, unfinished[part] == 0, false);
+	atomic {
+		assert(state[0] >= REVOKED && (part == 1 || state[1] == REVOKED));
+		returned[part] = 1
+	}
 }
 
-proctype finisher()
+/* pfn_pin_remove() */
+inline remove()
 {
-	revoked = 1;
-#ifndef NO_WAKE_DETACHER
 	atomic {
 		if
-		:: detacher_queued -> detacher_queued = 0; detacher_asleep = 0
-		:: else
+#ifndef LOOK_THEN_REMOVE
+		:: IN_CALLBACK(0) -> seen = 0;
+#ifndef FLAG_LATE
+			detaching = 1
+#endif
+#endif
+		:: else -> seen = 1;
+			if
+			:: state[0] != REVOKED -> finished(0)
+			:: else
+			fi;
+			state[0] = FREE
 		fi
 	}
-#endif
 }
 
+/* pfn_pin_detach() of pin 0: wait_event(range->wait, pfn_pin_remove(pin)) */
 proctype detacher()
 {
+	bool seen, none;
+
 	do
 	:: true ->
-		atomic { detacher_queued = 1; detacher_asleep = 1 };
+		atomic { queued[2] = 1; asleep[2] = 1 };
+#ifdef LOOK_THEN_REMOVE
+		atomic {
+			seen = !IN_CALLBACK(0);
+			detaching = !seen
+		};
 		if
-		:: revoked -> break
-		:: else -> !detacher_asleep
+		:: seen -> remove()
+		:: else
+		fi;
+#else
+		remove();
+#endif
+#ifdef FLAG_LATE
+		detaching = 1;
+#endif
+		if
+		:: seen -> break
+		:: else -> !asleep[2]
 		fi
-	od
+	od;
+	atomic { queued[2] = 0; asleep[2] = 0 };
+	gone = 1
 }
 
 init
 {
 	atomic {
-		run waiter(0); run waiter(1); run eraser(1); run eraser(1);
-		run finisher(); run detacher()
+		unfinished[0] = 2;
+		if
+		:: unfinished[1] = 1; run provider(1)
+		:: returned[1] = 1
+		fi;
+		run worker(0); run worker(1); run provider(0); run detacher()
 	}
+	_nr_pr == 1;
+	assert(gone && returned[0] && returned[1])
 }
