@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LIST	"sys/kernel/debug/pfn_revoke"
 #define RANGE	"range start=0x10000000 end=0x13ffffff state=open pins=0 " \
 		"provider=\"0000:00:04.0\"\n"
 #define PIN	"  pin start=0x10000000 end=0x100fffff bytes=1048576 " \
@@ -179,7 +180,7 @@ static void many(void)
 	s = stpcpy(text, RANGE);
 	for (i = 0; i < n; i++)
 		s = stpcpy(s, PIN);
-	tree_bytes("proc/pfn_revoke", text, (size_t)(s - text));
+	tree_bytes(LIST, text, (size_t)(s - text));
 	free(text);
 	EQ(revpin_holders_read(&h), 0);
 	EQ(revpin_range_count(revpin_holders_range(h, 0)), n);
@@ -190,25 +191,43 @@ static void many(void)
 
 static void reading(void)
 {
-	struct revpin_holders *h;
+	struct revpin_holders *h = NULL;
 
+	/* a kernel that cannot: with and without debugfs */
 	EQ(revpin_holders_read(&h), -EOPNOTSUPP);
-	tree_file("proc/pfn_revoke", RANGE PIN);
+	tree_file("sys/kernel/debug/sleep_time", "%s", "");
+	EQ(revpin_holders_read(&h), -EOPNOTSUPP);
+	/* one that can: no file, not mounted, not built */
+	tree_file("sys/module/p2pdma/parameters/revoke_timeout", "30\n");
+	EQ(revpin_holders_read(&h), -ENOENT);
+	tree_remove("sys/kernel/debug/sleep_time");
+	EQ(revpin_holders_read(&h), -ENOENT);
+	tree_remove("sys/kernel/debug");
+	EQ(revpin_holders_read(&h), -ENOENT);
+	CU_ASSERT_PTR_NULL(h);
+
+	tree_file(LIST, RANGE PIN);
 	EQ(revpin_holders_read(&h), 0);
 	EQ(revpin_holders_count(h), 1);
 	revpin_holders_free(h);
-	tree_mode("proc/pfn_revoke", 0400);
+	/* debugfs itself is for root, and so is the file */
+	tree_mode("sys/kernel/debug", 0700);
+	tree_mode(LIST, 0400);
 	if (!geteuid()) {
 		EQ(seteuid(65534), 0);
 		EQ(revpin_holders_read(&h), -EACCES);
 		EQ(revpin_supported(), 1);
 		EQ(seteuid(0), 0);
+		tree_mode("sys/kernel/debug", 0755);
+		EQ(seteuid(65534), 0);
+		EQ(revpin_holders_read(&h), -EACCES);
+		EQ(seteuid(0), 0);
 	} else {
-		tree_mode("proc/pfn_revoke", 0);
+		tree_mode(LIST, 0);
 		EQ(revpin_holders_read(&h), -EACCES);
 	}
-	tree_remove("proc/pfn_revoke");
-	tree_file("proc/pfn_revoke/x", "x");
+	tree_remove(LIST);
+	tree_file(LIST "/x", "x");
 	EQ(revpin_holders_read(&h), -EISDIR);
 }
 

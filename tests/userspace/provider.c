@@ -17,7 +17,12 @@ static void version(void)
 {
 	STR(revpin_version(), REVPIN_VERSION);
 	EQ(revpin_supported(), 0);
-	tree_file("proc/pfn_revoke", "%s", "");
+	/* the list alone does not say so, nor does its absence */
+	tree_file("sys/kernel/debug/pfn_revoke", "%s", "");
+	EQ(revpin_supported(), 0);
+	tree_file("sys/module/p2pdma/parameters/revoke_timeout", "30\n");
+	EQ(revpin_supported(), 1);
+	tree_remove("sys/kernel");
 	EQ(revpin_supported(), 1);
 }
 

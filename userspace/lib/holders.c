@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1 OR MIT
 /*
- * /proc/pfn_revoke: lines of a first word and key=value pairs.
+ * pfn_revoke in debugfs: lines of a first word and key=value pairs.
  *
  *   range start=0x... end=0x... state=open pins=N provider="0000:00:04.0"
  *     pin start=0x... end=0x... bytes=N state=attached since=SEC.USEC
@@ -337,12 +337,14 @@ int revpin_holders_read(struct revpin_holders **holders)
 	size_t len;
 	int err;
 
-	err = rp_path(path, "/proc/pfn_revoke");
+	err = rp_path(path, HOLDERS);
 	if (err)
 		return err;
 	err = rp_read_all(path, &text, &len);
+	if (err == -ENOENT && !revpin_supported())
+		return -EOPNOTSUPP;
 	if (err)
-		return err == -ENOENT ? -EOPNOTSUPP : err;
+		return err;
 	return parse(text, len, holders);
 }
 

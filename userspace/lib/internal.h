@@ -13,6 +13,8 @@
 #define REVPIN_TEXT_MAX		((size_t)64 << 20)
 
 #define PCI_DEVICES		"/sys/bus/pci/devices"
+#define DEBUGFS			"/sys/kernel/debug"
+#define HOLDERS			DEBUGFS "/pfn_revoke"
 
 /* A path of /sys or /proc, below $REVPIN_TEST_ROOT if that is set. */
 int rp_path(char buf[REVPIN_PATH_SIZE], const char *fmt, ...)

@@ -21,7 +21,7 @@ extern "C" {
 
 /* The version of the library that runs, which may be a later one. */
 const char *revpin_version(void);
-/* 1: the kernel revokes and lists long-term pins. 0: it does not. */
+/* 1: the kernel revokes long-term pins. 0: it does not. */
 int revpin_supported(void);
 
 /* A PCI address with its NUL; domains may have up to eight digits. */
@@ -145,7 +145,7 @@ uint32_t revpin_event_ioas(const struct revpin_event *event);
 uint64_t revpin_event_iova(const struct revpin_event *event);
 uint64_t revpin_event_bytes(const struct revpin_event *event);
 
-/* Who holds what: a reading of /proc/pfn_revoke. */
+/* Who holds what: a reading of /sys/kernel/debug/pfn_revoke. */
 
 struct revpin_holders;
 struct revpin_range;
@@ -163,6 +163,10 @@ enum revpin_state {
 
 const char *revpin_state_name(enum revpin_state state);
 
+/*
+ * -EOPNOTSUPP: the kernel does not revoke. -ENOENT: it does, and has no list:
+ * debugfs is not mounted or not built. -EACCES: the list is for root.
+ */
 int revpin_holders_read(struct revpin_holders **holders);
 int revpin_holders_parse(const char *text, size_t len,
 			 struct revpin_holders **holders);
@@ -185,11 +189,12 @@ enum revpin_state revpin_pin_state(const struct revpin_pin *pin);
 uint64_t revpin_pin_start(const struct revpin_pin *pin);
 uint64_t revpin_pin_end(const struct revpin_pin *pin);
 uint64_t revpin_pin_bytes(const struct revpin_pin *pin);
-/* Microseconds of CLOCK_BOOTTIME. */
+/* Microseconds of CLOCK_MONOTONIC, to a tick (some milliseconds). */
 uint64_t revpin_pin_since(const struct revpin_pin *pin);
 /* 0: not seen from this pid namespace, or the process is gone. */
 int revpin_pin_pid(const struct revpin_pin *pin);
 const char *revpin_pin_consumer(const struct revpin_pin *pin);
+/* The name that the process has now; empty: the process is gone. */
 const char *revpin_pin_comm(const struct revpin_pin *pin);
 
 #ifdef __cplusplus

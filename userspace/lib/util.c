@@ -125,6 +125,7 @@ int revpin_supported(void)
 {
 	char path[REVPIN_PATH_SIZE];
 
-	/* anyone may ask whether it exists, only root may read it */
-	return !rp_path(path, "/proc/pfn_revoke") && !access(path, F_OK);
+	/* it is there with CONFIG_PFN_REVOKE only, for everyone to see */
+	return !rp_path(path, "/sys/module/p2pdma/parameters/revoke_timeout") &&
+	       !access(path, F_OK);
 }
