@@ -69,8 +69,27 @@ static void check_kernel(struct checks *c, const struct utsname *u)
 	item(c, "kernel", yes ? YES : NO, true,
 	     "boot a kernel with the revpin series and CONFIG_PFN_REVOKE=y",
 	     yes ? "%s revokes long-term pins" :
-		   "%s has no /proc/pfn_revoke: it refuses long-term pins",
+		   "%s refuses long-term pins (p2pdma.revoke_timeout is not there)",
 	     u->release);
+}
+
+/* Can be seen who holds what? Without it all works but that. */
+static void check_list(struct checks *c)
+{
+	char path[REVPIN_PATH_SIZE];
+	const char *why = NULL;
+
+	if (!revpin_supported() || rp_path(path, HOLDERS))
+		return;
+	/* others than root get no further than to the mount point */
+	if (access(path, F_OK) && errno != EACCES)
+		why = no_list(-errno);
+	if (why)
+		item(c, "list", NO, false, why,
+		     "no list of who holds what; unbinding works without");
+	else
+		item(c, "list", YES, false, "",
+		     "who holds what is in " HOLDERS ", for root");
 }
 
 /* The kernel's configuration, compressed or not; NULL if there is none. */
@@ -358,6 +377,7 @@ int cmd_check(int argc, char **argv)
 	else
 		c.table = table_new(head, "lll");
 	check_kernel(&c, &u);
+	check_list(&c);
 	check_options(&c, &u);
 	check_provider(&c, list);
 	check_rdma(&c, list);

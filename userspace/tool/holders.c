@@ -46,7 +46,7 @@ static void pins_text(const struct revpin_range *r)
 		"STATE", "HELD", NULL };
 	char buf[SAFE_TEXT], size[SIZE_TEXT];
 	const struct revpin_pin *p;
-	uint64_t now = boottime_us(), held;
+	uint64_t now = monotonic_us(), held;
 	struct table *t;
 	size_t i;
 
@@ -56,7 +56,8 @@ static void pins_text(const struct revpin_range *r)
 			table_cell(t, PLAIN, "%d", revpin_pin_pid(p));
 		else
 			table_cell(t, PLAIN, "-");
-		table_cell(t, PLAIN, "%s", safe_text(revpin_pin_comm(p), buf));
+		table_cell(t, PLAIN, "%s", *revpin_pin_comm(p) ?
+			   safe_text(revpin_pin_comm(p), buf) : "-");
 		table_cell(t, PLAIN, "%s",
 			   safe_text(revpin_pin_consumer(p), buf));
 		table_cell(t, PLAIN, "%s", size_text(revpin_pin_bytes(p), size));

@@ -40,7 +40,8 @@ static void help(void)
 	       "  --version, --help\n\n"
 	       "BDF is a PCI address such as 0000:04:00.0 or 04:00.0.\n"
 	       "Exit status: 0 done, 1 the answer is no, 2 usage, 3 no such device,\n"
-	       "4 no permission, 5 not with this kernel, 6 not in time, 7 other errors.\n");
+	       "4 no permission, 5 not with this kernel, 6 not in time, 7 other errors,\n"
+	       "8 no list of who holds what: debugfs is not mounted.\n");
 }
 
 static int dispatch(int argc, char **argv)

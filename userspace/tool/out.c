@@ -48,16 +48,12 @@ int fail_err(int err, const char *fmt, ...)
 	switch (err) {
 	case -EACCES:
 	case -EPERM:
-		why = "no permission; run it as root (CAP_SYS_ADMIN)";
+		why = "no permission; run it as root";
 		code = EXIT_RIGHTS;
 		break;
 	case -ENODEV:
 		why = "the device has gone away";
 		code = EXIT_DEVICE;
-		break;
-	case -EOPNOTSUPP:
-		why = "this kernel has no /proc/pfn_revoke: it does not revoke long-term pins; 'revpin check' says what is missing";
-		code = EXIT_KERNEL;
 		break;
 	case -EBADMSG:
 		why = "its text is not understood; is the kernel newer than this tool?";
@@ -267,11 +263,11 @@ const char *safe_text(const char *text, char buf[SAFE_TEXT])
 	return buf;
 }
 
-uint64_t boottime_us(void)
+uint64_t monotonic_us(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_BOOTTIME, &ts);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 

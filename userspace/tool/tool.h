@@ -19,6 +19,7 @@ enum {
 	EXIT_KERNEL = 5,	/* the kernel cannot do it */
 	EXIT_LATE = 6,		/* it did not end in time */
 	EXIT_OTHER = 7,
+	EXIT_LIST = 8,		/* no debugfs, so no list of holders */
 };
 
 extern bool want_json;
@@ -72,7 +73,7 @@ const char *colour_off(enum colour c);
 const char *size_text(uint64_t bytes, char buf[SIZE_TEXT]);
 /* Text of the kernel or of other processes: octal for what is no plain ASCII. */
 const char *safe_text(const char *text, char buf[SAFE_TEXT]);
-uint64_t boottime_us(void);
+uint64_t monotonic_us(void);
 
 void json_text(struct json_object *o, const char *key, const char *text);
 void json_u64(struct json_object *o, const char *key, uint64_t val);
@@ -85,6 +86,13 @@ int need_bdf(const char *text, char bdf[REVPIN_BDF_SIZE]);
 int need_provider(const char *text, struct revpin_provider **provider);
 /* Who holds what, or a message and its exit code. */
 int need_holders(struct revpin_holders **holders);
+/*
+ * Does that error of revpin_holders_read() mean that there is no list? Why not,
+ * and what to do; or NULL.
+ */
+const char *no_list(int err);
+/* The message for a reading that failed, and its exit code. */
+int fail_list(int err, const char *what);
 
 /* The pins of a provider (all if bdf is NULL), as text or in JSON. */
 void holders_text(const struct revpin_holders *h, const char *bdf);
@@ -110,7 +118,7 @@ typedef void (*change_fn)(enum change what, const struct revpin_range *range,
 int changes(const struct revpin_holders *before,
 	    const struct revpin_holders *after, const char *bdf, change_fn fn,
 	    void *arg);
-/* "pid 131 (app): ib_umem" */
+/* "pid 131 (app): ib_umem", or "process gone: ib_umem" */
 void pin_owner(const struct revpin_pin *pin, char buf[2 * SAFE_TEXT]);
 const char *change_name(enum change what);
 

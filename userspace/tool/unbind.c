@@ -5,7 +5,7 @@
  * The write to sysfs is done by a child process: on a kernel that cannot
  * revoke, or with a consumer that does not finish, it sleeps uninterruptibly
  * for as long as somebody holds the memory, and nothing wakes it. The parent
- * reads /proc/pfn_revoke every few milliseconds meanwhile.
+ * reads the list of holders every few milliseconds meanwhile.
  */
 #include "tool.h"
 
@@ -36,6 +36,7 @@ struct story {
 	double start;
 	struct json_object *timeline;
 	size_t revoked;
+	bool listed;			/* the holders can be seen */
 	struct group group;
 };
 
@@ -238,9 +239,12 @@ static int ask(const struct story *s, size_t pins)
 static int result(const struct story *s, int late, const struct report *r,
 		  unsigned long timeout)
 {
-	if (late)
+	if (late && s->listed)
 		return fail(EXIT_LATE, "the unbind has not returned after %lu s and goes on in the kernel; 'revpin holders %s' and the kernel log say who holds it up",
 			    timeout, s->bdf);
+	if (late)
+		return fail(EXIT_LATE, "the unbind has not returned after %lu s and goes on in the kernel; the kernel log says who holds it up",
+			    timeout);
 	if (r->err == -ENODEV || r->err == -ENOENT)
 		return fail(EXIT_DEVICE, "%s was not bound to %s any more",
 			    s->bdf, s->driver);
@@ -280,7 +284,10 @@ static int run(struct story *s, struct revpin_holders *h,
 			  "unbound");
 		if (!late)
 			json_u64(o, "us", (uint64_t)((r.end - s->start) * 1e6));
-		json_u64(o, "revoked", s->revoked);
+		if (s->listed)
+			json_u64(o, "revoked", s->revoked);
+		else
+			json_object_object_add(o, "revoked", NULL);
 	}
 	return code;
 }
@@ -328,13 +335,15 @@ int cmd_unbind(int argc, char **argv)
 		goto out;
 	}
 	err = revpin_holders_read(&h);
-	if (err && err != -EOPNOTSUPP) {
-		code = fail_err(err, "cannot read who holds what");
+	if (err && !no_list(err)) {
+		code = fail_list(err, "cannot read who holds what");
 		goto out;
 	}
+	s.listed = !err;
 	if (err)
-		note("this kernel has no /proc/pfn_revoke: it cannot say who holds memory of %s, and may wait for them",
-		     s.bdf);
+		note("cannot say who holds memory of %s%s: %s", s.bdf,
+		     err == -EOPNOTSUPP ? ", and may wait for them" : "",
+		     no_list(err));
 	if (want_json) {
 		o = json_object_new_object();
 		json_text(o, "device", s.bdf);

@@ -2,7 +2,7 @@
 /*
  * revpin watch: a line for everything that changes.
  *
- * It compares readings of /proc/pfn_revoke and of the list of providers. What
+ * It compares readings of the list of holders and of the list of providers. What
  * comes and goes between two readings is not seen; the tracepoints of the
  * kernel (trace-cmd) show that, and need no second parser here.
  */
@@ -91,7 +91,7 @@ static bool in_list(struct revpin_provider **list, const char *bdf)
 	return false;
 }
 
-/* Without the series the providers are all that can be seen. */
+/* Without a list of holders the providers are all that can be seen. */
 static int providers(struct revpin_provider ***last, const char *bdf)
 {
 	struct revpin_provider **list, **p;
@@ -114,15 +114,23 @@ static int providers(struct revpin_provider ***last, const char *bdf)
 	return 0;
 }
 
-static int holders(struct revpin_holders **last, const char *bdf)
+/* *told: it was said that there is no list. There may be one later. */
+static int holders(struct revpin_holders **last, const char *bdf, bool *told)
 {
 	struct revpin_holders *h;
 	int err = revpin_holders_read(&h);
 
-	if (!err)
-		err = changes(*last, h, bdf, changed, NULL);
-	else
+	if (err && no_list(err)) {
+		if (!*told)
+			note("only providers that come and go are seen: %s",
+			     no_list(err));
+		*told = true;
+		return 0;
+	}
+	if (err)
 		return err;
+	*told = false;
+	err = changes(*last, h, bdf, changed, NULL);
 	revpin_holders_free(*last);
 	*last = h;
 	return err;
@@ -151,6 +159,7 @@ int cmd_watch(int argc, char **argv)
 	struct revpin_holders *h = NULL;
 	char bdf[REVPIN_BDF_SIZE];
 	const char *which = NULL;
+	bool told = false;
 	struct pollfd pfd = { .events = POLLIN };
 	double start = seconds();
 	sigset_t stop;
@@ -171,12 +180,10 @@ int cmd_watch(int argc, char **argv)
 	if (pfd.fd < 0)
 		return fail_err(-errno, "signals");
 	code = EXIT_DONE;
-	if (!revpin_supported())
-		note("this kernel has no /proc/pfn_revoke: only providers that come and go are seen");
 	do {
 		err = providers(&list, which);
-		if (!err && revpin_supported())
-			err = holders(&h, which);
+		if (!err)
+			err = holders(&h, which, &told);
 		if (err) {
 			code = fail_err(err, "cannot go on watching");
 			break;
