@@ -96,7 +96,7 @@ static bool pin_line(const char *at, struct holder *p)
 	p->since = (double)sec + (double)usec / 1e6;
 	return string_at(&at, "consumer", p->consumer, sizeof(p->consumer)) &&
 	       string_at(&at, "comm", p->comm, sizeof(p->comm)) && !*at &&
-	       p->bytes == p->end - p->start + 1 &&
+	       p->bytes == p->end - p->start + 1 && *p->consumer &&
 	       (!strcmp(p->state, "attached") || !strcmp(p->state, "revoking") ||
 		!strcmp(p->state, "revoked"));
 }

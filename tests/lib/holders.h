@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* /proc/pfn_revoke: who holds memory that can be revoked. */
+/* pfn_revoke in debugfs: who holds memory that can be revoked. */
 #ifndef REVPIN_HOLDERS_H
 #define REVPIN_HOLDERS_H
 
@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define HOLDERS_PATH "/proc/pfn_revoke"
+#define HOLDERS_PATH "/sys/kernel/debug/pfn_revoke"
 
 struct holder {
 	uint64_t start, end;

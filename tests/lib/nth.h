@@ -13,7 +13,7 @@
 struct nth_state {
 	unsigned long long available;	/* of the provider */
 	long pinned, locked;		/* KiB of this process */
-	unsigned long pins;		/* in /proc/pfn_revoke */
+	unsigned long pins;		/* in the list of holders */
 };
 
 enum nth_kind {
