@@ -2,7 +2,7 @@
 #ifndef REVPIN_CLOCK_H
 #define REVPIN_CLOCK_H
 
-/* Seconds since the guest booted: CLOCK_MONOTONIC. */
+/* Seconds since the guest booted: CLOCK_BOOTTIME. */
 double clock_now(void);
 void clock_sleep_ms(unsigned int ms);
 /*

@@ -531,7 +531,7 @@ static bool trace_start(const char *event)
 	char path[128];
 
 	snprintf(path, sizeof(path), EVENTS "%senable", event);
-	return !sysfs_write(TRACING "trace_clock", "mono") &&
+	return !sysfs_write(TRACING "trace_clock", "boot") &&
 	       !sysfs_write(TRACING "buffer_size_kb", "16384") &&
 	       trace_clear() && !sysfs_write(path, "1");
 }

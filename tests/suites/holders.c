@@ -85,7 +85,7 @@ static void one_mr(void)
 	EXPECT_EQ(h.pin[0].pid, getpid());
 	EXPECT_EQ(strcmp(h.pin[0].consumer, "ib_umem"), 0);
 	EXPECT_EQ(strcmp(h.pin[0].comm, comm), 0);
-	/* ticks, which may come late */
+	/* to a tick */
 	tap_note("since=%.6f, registered from %.6f to %.6f", h.pin[0].since,
 		 before, after);
 	EXPECT_GE(h.pin[0].since * 1e6 + SLACK_US, before * 1e6);

@@ -189,7 +189,7 @@ enum revpin_state revpin_pin_state(const struct revpin_pin *pin);
 uint64_t revpin_pin_start(const struct revpin_pin *pin);
 uint64_t revpin_pin_end(const struct revpin_pin *pin);
 uint64_t revpin_pin_bytes(const struct revpin_pin *pin);
-/* Microseconds of CLOCK_MONOTONIC, to a tick (some milliseconds). */
+/* Microseconds of CLOCK_BOOTTIME, to a tick (some milliseconds). */
 uint64_t revpin_pin_since(const struct revpin_pin *pin);
 /* 0: not seen from this pid namespace, or the process is gone. */
 int revpin_pin_pid(const struct revpin_pin *pin);

@@ -46,7 +46,7 @@ static void pins_text(const struct revpin_range *r)
 		"STATE", "HELD", NULL };
 	char buf[SAFE_TEXT], size[SIZE_TEXT];
 	const struct revpin_pin *p;
-	uint64_t now = monotonic_us(), held;
+	uint64_t now = boottime_us(), held;
 	struct table *t;
 	size_t i;
 

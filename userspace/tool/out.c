@@ -263,11 +263,11 @@ const char *safe_text(const char *text, char buf[SAFE_TEXT])
 	return buf;
 }
 
-uint64_t monotonic_us(void)
+uint64_t boottime_us(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_BOOTTIME, &ts);
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 

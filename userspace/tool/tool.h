@@ -73,7 +73,7 @@ const char *colour_off(enum colour c);
 const char *size_text(uint64_t bytes, char buf[SIZE_TEXT]);
 /* Text of the kernel or of other processes: octal for what is no plain ASCII. */
 const char *safe_text(const char *text, char buf[SAFE_TEXT]);
-uint64_t monotonic_us(void);
+uint64_t boottime_us(void);
 
 void json_text(struct json_object *o, const char *key, const char *text);
 void json_u64(struct json_object *o, const char *key, uint64_t val);
