@@ -19,13 +19,6 @@ static int call(int fd, unsigned long cmd, struct test_pfn_arg *arg)
 	return ret < 0 ? -errno : ret;
 }
 
-static int pfns(int fd, unsigned long cmd, uint64_t first, uint64_t last)
-{
-	struct test_pfn_arg arg = { .first = first, .last = last };
-
-	return call(fd, cmd, &arg);
-}
-
 static int on(int fd, unsigned long cmd, uint32_t id)
 {
 	struct test_pfn_arg arg = { .id = id };
@@ -47,24 +40,44 @@ int hostile_unprovide(int fd, uint32_t id)
 	return on(fd, TEST_PFN_UNPROVIDE, id);
 }
 
-int hostile_revoke_pfns(int fd, uint64_t first, uint64_t last)
+int hostile_revoke(int fd, uint32_t id, uint32_t other, uint32_t ms)
 {
-	return pfns(fd, TEST_PFN_REVOKE, first, last);
+	struct test_pfn_arg arg = { .id = id, .other = other, .ms = ms };
+
+	return call(fd, TEST_PFN_REVOKE, &arg);
 }
 
-int hostile_reopen_pfns(int fd, uint64_t first, uint64_t last)
+static int part(int fd, uint32_t provider, uint64_t first, uint64_t last,
+		uint32_t *id)
 {
-	return pfns(fd, TEST_PFN_REOPEN, first, last);
+	struct test_pfn_arg arg = {
+		.other = provider, .first = first, .last = last,
+	};
+	int err = call(fd, TEST_PFN_PART, &arg);
+
+	*id = arg.id;
+	return err;
 }
 
-int hostile_revoke(int fd, uint64_t first, uint64_t last)
+int hostile_part(int fd, uint32_t provider, uint64_t first, uint64_t last,
+		 uint32_t *id)
 {
-	return hostile_revoke_pfns(fd, HPFN(first), HPFN(last));
+	return part(fd, provider, HPFN(first), HPFN(last), id);
 }
 
-int hostile_reopen(int fd, uint64_t first, uint64_t last)
+int hostile_part_of_pfns(int fd, uint64_t first, uint64_t last, uint32_t *id)
 {
-	return hostile_reopen_pfns(fd, HPFN(first), HPFN(last));
+	return part(fd, 0, first, last, id);
+}
+
+int hostile_revoke_part(int fd, uint32_t id)
+{
+	return on(fd, TEST_PFN_REVOKE_PART, id);
+}
+
+int hostile_reopen(int fd, uint32_t id)
+{
+	return on(fd, TEST_PFN_REOPEN, id);
 }
 
 int hostile_consumer(int fd, struct test_pfn_arg *how)
@@ -87,9 +100,9 @@ int hostile_detach(int fd, uint32_t id)
 	return on(fd, TEST_PFN_DETACH, id);
 }
 
-int hostile_let_go(int fd, uint32_t id)
+int hostile_go_on(int fd, uint32_t id)
 {
-	return on(fd, TEST_PFN_LET_GO, id);
+	return on(fd, TEST_PFN_GO_ON, id);
 }
 
 int hostile_look(int fd, uint32_t id, struct test_pfn_arg *what)

@@ -579,7 +579,7 @@ static void p2pmem_mappings(void)
 
 struct fake {
 	int fd;
-	uint32_t provider, pin;
+	uint32_t provider, part, pin;
 };
 
 static int fake_provide(void *arg)
@@ -632,14 +632,14 @@ static int fake_revoke(void *arg)
 {
 	struct fake *f = arg;
 
-	return hostile_revoke(f->fd, 20, 29);
+	return hostile_revoke_part(f->fd, f->part);
 }
 
 static int fake_reopen(void *arg)
 {
 	struct fake *f = arg;
 
-	return hostile_reopen(f->fd, 20, 29);
+	return hostile_reopen(f->fd, f->part);
 }
 
 static void notifier(void)
@@ -650,6 +650,7 @@ static void notifier(void)
 	f.fd = hostile_open();
 	ASSERT_GE(f.fd, 0);
 	ASSERT_EQ(hostile_provide(f.fd, 0, 99, &id), 0);
+	ASSERT_EQ(hostile_part(f.fd, id, 20, 29, &f.part), 0);
 	nth_sweep(&(struct nth_op){ "register", fake_provide, fake_unprovide,
 				    &f, NTH_TAKES, 0 });
 	ASSERT_EQ(fake_provide(&f), 0);
@@ -677,7 +678,7 @@ static void notifier(void)
 
 struct all {
 	int fd;
-	uint64_t first, last;
+	uint32_t part;
 	struct mem mem[2];
 	struct stage *stage[SPACES];
 };
@@ -710,7 +711,7 @@ static int all_revoke(void *arg)
 {
 	struct all *a = arg;
 
-	return hostile_revoke_pfns(a->fd, a->first, a->last);
+	return hostile_revoke_part(a->fd, a->part);
 }
 
 static int all_again(void *arg)
@@ -719,7 +720,7 @@ static int all_again(void *arg)
 	int err = all_give(a);
 
 	if (!err)
-		err = hostile_reopen_pfns(a->fd, a->first, a->last);
+		err = hostile_reopen(a->fd, a->part);
 	return err ? err : all_take(a);
 }
 
@@ -736,8 +737,8 @@ static void revoke_all(void)
 	a.fd = hostile_open();
 	ASSERT_GE(a.fd, 0);
 	ASSERT_EQ(holders_read(&h, HOLDERS_PATH, scene_provider.bdf, 0), 0);
-	a.first = h.start / PAGE;
-	a.last = h.end / PAGE;
+	ASSERT_EQ(hostile_part_of_pfns(a.fd, h.start / PAGE, h.end / PAGE,
+				       &a.part), 0);
 	holders_free(&h);
 	a.mem[0] = (struct mem){ .s = s, .at = s->area, .len = s->len,
 				 .access = RDMA_ALL };
@@ -762,7 +763,7 @@ static void revoke_all(void)
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		stage_p2p_is_dead(a.stage[i], 0);
 	EXPECT_EQ(all_give(&a), 0);
-	EXPECT_EQ(hostile_reopen_pfns(a.fd, a.first, a.last), 0);
+	EXPECT_EQ(hostile_reopen(a.fd, a.part), 0);
 	munmap(a.mem[1].at, a.mem[1].len);
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		stage_drop(a.stage[i]);
