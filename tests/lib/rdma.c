@@ -5,9 +5,13 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define EVENT_MR_REVOKED 21	/* libibverbs does not know it, and passes it on */
@@ -474,6 +478,46 @@ int rdma_rereg(struct ibv_mr *mr, unsigned int flags, struct ibv_pd *pd,
 	};
 
 	if (write(mr->context->cmd_fd, &cmd, sizeof(cmd)) != sizeof(cmd))
+		return -errno;
+	return 0;
+}
+
+int rdma_advise(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, bool wait,
+		const struct ibv_mr *mr, void *addr, size_t len)
+{
+	struct ib_uverbs_sge sge = {
+		.addr = (uintptr_t)addr,
+		.length = (uint32_t)len,
+		.lkey = mr->lkey,
+	};
+	struct {
+		struct ib_uverbs_ioctl_hdr hdr;
+		struct ib_uverbs_attr attr[4];
+	} cmd = {
+		.hdr = {
+			.length = sizeof(cmd),
+			.object_id = UVERBS_OBJECT_MR,
+			.method_id = UVERBS_METHOD_ADVISE_MR,
+			.driver_id = RDMA_DRIVER_RXE,
+			.num_attrs = 4,
+		},
+		.attr = {
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_PD_HANDLE,
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .data = pd->handle },
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_ADVICE,
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .len = 8, .data = advice },
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_FLAGS,
+			  .flags = UVERBS_ATTR_F_MANDATORY, .len = 8,
+			  .data = wait ? IB_UVERBS_ADVISE_MR_FLAG_FLUSH : 0 },
+			{ .attr_id = UVERBS_ATTR_ADVISE_MR_SGE_LIST,
+			  .flags = UVERBS_ATTR_F_MANDATORY,
+			  .len = sizeof(sge), .data = (uintptr_t)&sge },
+		},
+	};
+
+	if (ioctl(pd->context->cmd_fd, RDMA_VERBS_IOCTL, &cmd))
 		return -errno;
 	return 0;
 }

@@ -99,5 +99,8 @@ bool rdma_op_reads(enum ibv_wr_opcode op);
  */
 int rdma_rereg(struct ibv_mr *mr, unsigned int flags, struct ibv_pd *pd,
 	       void *addr, size_t len, unsigned int access);
+/* The same for ibv_advise_mr(): IBV_ADVISE_MR_*, and whether it waits. */
+int rdma_advise(struct ibv_pd *pd, enum ibv_advise_mr_advice advice, bool wait,
+		const struct ibv_mr *mr, void *addr, size_t len);
 
 #endif

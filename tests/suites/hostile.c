@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -989,6 +990,26 @@ static void chaos(void)
 	worker_unshare(c, sizeof(*c));
 }
 
+/*
+ * A file of sysfs whose handler leaves the mapping to mm: that would be done
+ * without an active reference, when the file may have been removed already.
+ */
+static void mapped_by_action(void)
+{
+	int fd = open("/sys/class/misc/test_pfn_revoke/mapped_by_action",
+		      O_RDONLY | O_CLOEXEC);
+	void *m;
+	int err;
+
+	ASSERT_GE(fd, 0);
+	m = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	err = m == MAP_FAILED ? errno : 0;
+	EXPECT_EQ(err, EINVAL);
+	if (!EXPECT_TRUE(m == MAP_FAILED))
+		munmap(m, 4096);
+	close(fd);
+}
+
 static const struct tap_test tests[] = {
 	{ "stuck_is_named", stuck_is_named, 40 },
 	{ "killed_when_stuck", killed_when_stuck, 40 },
@@ -1002,6 +1023,7 @@ static const struct tap_test tests[] = {
 	{ "timed_out", timed_out, 0 },
 	{ "strangers_detach", strangers_detach, 40 },
 	{ "chaos", chaos, 60 },
+	{ "mapped_by_action", mapped_by_action, 0 },
 	{ NULL, NULL, 0 },
 };
 

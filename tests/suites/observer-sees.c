@@ -14,6 +14,7 @@
 #include "mutate.h"
 #include "scene.h"
 #include "stacks.h"
+#include "sysfs.h"
 #include "tap.h"
 
 #include <errno.h>
@@ -82,9 +83,39 @@ static void single_bytes(void)
 	scene_close(s);
 }
 
+#define HUNG_TASK "/proc/sys/kernel/hung_task_timeout_secs"
+
+/*
+ * The hung unbind is one to khungtaskd as well, although it says what it waits
+ * for: its log= in tests/plan. Eleven seconds, since it says so every ten.
+ */
+static void hung_task(void)
+{
+	struct scene *s = scene_open(1, 0);
+	char was[16];
+	struct unbind u;
+
+	ASSERT_EQ(sysfs_read(HUNG_TASK, was, sizeof(was)), 0);
+	ASSERT_EQ(sysfs_write(HUNG_TASK, "11"), 0);
+	ASSERT_EQ(mutate_add("broadcast_off"), 0);
+	ASSERT_EQ(unbind_start(&scene_provider, &u), 0);
+	/* one look to remember it, one to see that it has not run since */
+	EXPECT_TRUE(!unbind_wait(&u, 27, NULL, 0));
+	EXPECT_EQ(sysfs_write(HUNG_TASK, was), 0);
+	EXPECT_EQ(ibv_dereg_mr(s->mr), 0);
+	s->mr = NULL;
+	EXPECT_TRUE(unbind_wait(&u, 10 * clock_scale(), NULL, 0));
+	EXPECT_EQ(mutate_restore(), 0);
+	observer_close(&s->observer);
+	scene_close(s);
+	EXPECT_EQ(provider_bind(&scene_provider), 0);
+	scene_fresh_works();
+}
+
 static const struct tap_test tests[] = {
 	{ "single_bytes", single_bytes, 0 },
 	{ "broadcast_off", broadcast_off, 40 },
+	{ "hung_task", hung_task, 60 },
 	{ NULL, NULL, 0 },
 };
 

@@ -403,6 +403,34 @@ static void o_direct_at_unbind(void)
 	worker_unshare(r, sizeof(*r));
 }
 
+/*
+ * Other memory for a region that is there already, which nobody would be notified
+ * for: refused, whatever kind the two are. The region stays what it was.
+ */
+static void rereg_to_other_memory(void)
+{
+	struct scene *s = scene_open(2, 0);
+	unsigned char *ram = aligned_alloc(PAGE, PAGE);
+	struct rdma_op op;
+
+	ASSERT_TRUE(ram);
+	EXPECT_EQ(rdma_rereg(s->buf_mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL,
+			     s->area, PAGE, 0), -EOPNOTSUPP);
+	EXPECT_EQ(rdma_rereg(s->mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL,
+			     s->area + PAGE, PAGE, 0), -EOPNOTSUPP);
+	EXPECT_EQ(rdma_rereg(s->mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL,
+			     ram, PAGE, 0), -EOPNOTSUPP);
+	op = scene_op(s, IBV_WR_RDMA_WRITE, 64);
+	EXPECT_EQ(rdma_run(&s->pair.end[0], &op), IBV_WC_SUCCESS);
+	EXPECT_EQ(memcmp(s->area, s->buf, 64), 0);
+	EXPECT_EQ(rdma_told_revoked(&s->rdma), 0);
+	scene_unbind(&s->observer, scene_attack_mr, s, 4);
+	EXPECT_EQ(rdma_told_revoked(&s->rdma), s->mr->lkey);
+	EXPECT_EQ(rdma_told_revoked(&s->rdma), 0);
+	free(ram);
+	scene_close(s);
+}
+
 static const struct tap_test tests[] = {
 	{ "private_mapping", private_mapping, 0 },
 	{ "offset_mapping", offset_mapping, 0 },
@@ -413,6 +441,7 @@ static const struct tap_test tests[] = {
 	{ "memlock_limit", memlock_limit, 0 },
 	{ "memlock_after_revoke", memlock_after_revoke, 0 },
 	{ "mr_on_zapped_mapping", mr_on_zapped_mapping, 0 },
+	{ "rereg_to_other_memory", rereg_to_other_memory, 0 },
 	{ "io_uring_fixed_buffers", io_uring_fixed_buffers, 0 },
 	{ "vmsplice_refused", vmsplice_refused, 0 },
 	{ "process_vm_refused", process_vm_refused, 0 },
