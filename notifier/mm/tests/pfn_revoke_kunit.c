@@ -2018,7 +2018,7 @@ static void tell_during_walk(struct kunit *test)
 	struct consumer *grows, *goes;
 	struct pfn_revoke_entry entry;
 	char text[TEXT] = "";
-	int i;
+	int i = 0;
 
 	provide(test, 2, 200, 299);
 	grows = attached(test, 10, 10);
@@ -2027,9 +2027,12 @@ static void tell_during_walk(struct kunit *test)
 	attached(test, 30, 30);
 	attached(test, 200, 200);
 
-	for (i = 0; pfn_revoke_next(&cursor, &entry); i++) {
+	while (pfn_revoke_next(&cursor, &entry)) {
+		/* Memory that this machine has */
+		if (entry.first < PFN(0))
+			continue;
 		add_text(text, &entry);
-		switch (i) {
+		switch (i++) {
 		case 1:	/* A pin that was listed grows */
 			KUNIT_EXPECT_EQ(test, attach(grows, NULL, 11, 11), 1);
 			break;
