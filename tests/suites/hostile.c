@@ -374,7 +374,7 @@ static void attaches_in_a_callback(void)
 /* The last pin grows, another provider needs a new one, and there is an end. */
 static void many_pins(void)
 {
-	uint32_t c = consumer(0), a, b, id;
+	uint32_t c = consumer(0), d, a, b, id;
 	unsigned int i;
 
 	provide(0, 99, &id);
@@ -397,6 +397,16 @@ static void many_pins(void)
 	EXPECT_EQ(hostile_revoke_part(dev, a), 0);
 	expect_revoked_once(c);
 	EXPECT_EQ(hostile_reopen(dev, a), 0);
+
+	/* one that is revoked does not grow */
+	d = attached(0, 0, 9);
+	EXPECT_EQ(hostile_revoke_part(dev, a), 0);
+	EXPECT_EQ(hostile_reopen(dev, a), 0);
+	EXPECT_EQ(hostile_attach(dev, d, 10, 19, 0), 0);
+	EXPECT_EQ(look(d).pins, 2);
+	EXPECT_EQ(hostile_revoke_part(dev, a), 0);
+	EXPECT_EQ(hostile_reopen(dev, a), 0);
+	expect_revoked(d, 2);
 
 	EXPECT_EQ(hostile_attach(dev, c, 10, 10, 0), 0);
 	EXPECT_EQ(hostile_attach(dev, c, 12, 12, 0), 0);
@@ -628,6 +638,30 @@ static void strangers_detach(void)
 		EXPECT_EQ(look(c).late, 0);
 		EXPECT_EQ(hostile_unprovide(dev, id), 0);
 	}
+}
+
+/* Nor does who revokes other memory of the same provider. */
+static void strangers_revoke(void)
+{
+	uint32_t stuck, c, id, part_of_stuck, part_of_c;
+	struct job r;
+	double began;
+
+	provide(0, 99, &id);
+	part_of_stuck = part(id, 0, 20);
+	part_of_c = part(id, 10, 99);
+	stuck = attached(TEST_PFN_IN_FINISH(TEST_PFN_STUCK), 0, 9);
+	c = attached(0, 15, 60);
+	start_job(&r, hostile_revoke_part, part_of_stuck);
+	ASSERT_TRUE(wait_called(stuck, true, 5));
+	began = clock_now();
+	EXPECT_EQ(hostile_revoke_part(dev, part_of_c), 0);
+	EXPECT_TRUE(clock_now() - began < clock_scale());
+	expect_revoked_once(c);
+	EXPECT_TRUE(!r.done);
+	ASSERT_EQ(hostile_go_on(dev, stuck), 0);
+	end_job(&r);
+	expect_revoked_once(stuck);
 }
 
 /*
@@ -1022,6 +1056,7 @@ static const struct tap_test tests[] = {
 	{ "revokes_at_once", revokes_at_once, 0 },
 	{ "timed_out", timed_out, 0 },
 	{ "strangers_detach", strangers_detach, 40 },
+	{ "strangers_revoke", strangers_revoke, 0 },
 	{ "chaos", chaos, 60 },
 	{ "mapped_by_action", mapped_by_action, 0 },
 	{ NULL, NULL, 0 },
