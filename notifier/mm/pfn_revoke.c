@@ -101,8 +101,8 @@
  * range->lock		what is in the range; its pins but for @ops; its parts
  *
  * Both are spinlocks, are taken under page table locks, and are not held across
- * a callback or another lock of mm. Waiting is done without them. pfn_revoke_map
- * is for lockdep:
+ * a callback or a lock of those who call. Waiting is done without them.
+ * pfn_revoke_map is for lockdep:
  * it is "held" while callbacks run and while a provider waits, and "taken" by a
  * detach. With the locks of the environment that gives
  *

@@ -24,8 +24,9 @@ struct pid;
  * struct pfn_pin_ops - what a consumer does when its memory goes away
  * @name: consumer's name in messages, for example "ib_umem"
  * @start: Refuse new use and set the hardware fence going. Must not wait: the
- *	starts of all consumers of a broadcast run before the first finish of
- *	it, so that their fences run side by side. Optional.
+ *	starts of a broadcast run before its finishes, so that the fences run
+ *	side by side. (Not all of them, if another broadcast of the same range
+ *	is under way.) Optional.
  * @finish: Wait until nothing can reach the memory, drop the translations,
  *	sync the IOTLB, unpin. When it returns, the consumer must not touch the
  *	memory again. Called at most once, in bounded time.
@@ -50,12 +51,13 @@ struct pfn_pin_ops {
 	void (*finish)(struct pfn_pin *pin);
 };
 
-/**
+/*
  * struct pfn_pin - contiguous PFNs of one range that a consumer holds
  *
  * Part of the consumer's structure, which stays until pfn_pin_detach() has
  * returned; initialised by pfn_pin_init(). All fields but @ops are the
- * notifier's, and under the lock of @range.
+ * notifier's, and under the lock of @range. The consumer does not attach, grow
+ * and detach one pin at the same time.
  */
 struct pfn_pin {
 	const struct pfn_pin_ops *ops;
@@ -71,10 +73,11 @@ struct pfn_pin {
 	bool detaching;			/* waits for the callback */
 };
 
-/**
+/*
  * struct pfn_part - PFNs of a range that are revoked
  *
- * The provider's, until pfn_part_reopen() has returned.
+ * The provider's, until pfn_part_reopen() has returned. Its calls come in turn:
+ * revoked once, reopened when pfn_part_revoke() has returned.
  */
 struct pfn_part {
 	struct interval_tree_node it;	/* in range->closed, under its lock */

@@ -97,18 +97,23 @@ static void ib_umem_revocable_end(struct ib_umem_revocable *umem_revocable)
 static void ib_umem_pin_start(struct pfn_pin *pin)
 {
 	struct ib_umem_revocable *umem_revocable = pin_to_umem(pin);
-	const struct ib_umem_revoke_ops *ops = NULL;
+	const struct ib_umem_revoke_ops *ops;
+	bool first;
 
 	/* The first pin acts for all */
 	spin_lock(&umem_revocable->ops_lock);
-	if (!umem_revocable->started)
-		ops = umem_revocable->ops;
+	first = !umem_revocable->started;
 	umem_revocable->started = true;
+	ops = umem_revocable->ops;
 	spin_unlock(&umem_revocable->ops_lock);
+	if (!first)
+		return;
 
 	/* Once set they stay, and release waits for us in pfn_pin_detach() */
 	if (ops && ops->start)
 		ops->start(umem_revocable->priv);
+	/* Pairs with the finish of another pin */
+	smp_store_release(&umem_revocable->start_done, true);
 }
 
 static void ib_umem_pin_finish(struct pfn_pin *pin)
@@ -122,8 +127,16 @@ static void ib_umem_pin_finish(struct pfn_pin *pin)
 	 * know; otherwise it waits for us and keeps the memory region.
 	 */
 	mutex_lock(&umem_revocable->lock);
-	if (!umem_revocable->revoked)
+	if (!umem_revocable->revoked) {
 		mr = umem_revocable->mr;
+		/*
+		 * The start of the first pin may be under way in another
+		 * broadcast, and the driver not have heard of it.
+		 */
+		if (umem_revocable->ops && umem_revocable->ops->start &&
+		    !smp_load_acquire(&umem_revocable->start_done))
+			umem_revocable->ops->start(umem_revocable->priv);
+	}
 	ib_umem_revocable_end(umem_revocable);
 	mutex_unlock(&umem_revocable->lock);
 
