@@ -2,12 +2,14 @@
 /*
  * Sequences of calls, taken from bytes, against a naive oracle.
  *
- * One task makes all calls, callbacks included, so that every result can be
- * foretold. The oracle has an array entry per PFN where the notifier has trees,
- * and counts generations itself.
+ * One task makes all calls. Works are run inline: by the task itself when it
+ * sleeps, so that every result can be foretold. A revocation whose time is over
+ * at once leaves started pins behind, which meet the calls that follow. The
+ * oracle has an array entry per PFN where the notifier has trees.
  */
+#include <linux/mm.h>
 #include <linux/pfn_revoke.h>
-#include <linux/refcount.h>
+#include <linux/pid_namespace.h>
 #include <shim.h>
 
 #include "pfn_revoke.h"
@@ -22,64 +24,55 @@
 #define PAGES	64
 #define RANGES	4
 #define PINS	8
-#define SAMPLES	4
+#define PARTS	3
 #define BASE	0x1000UL
 #define PFN(n)	(BASE + (n))
 
-enum pin_state { FREE, LIVE, CLAIMED, REVOKED };
+enum pin_state { FREE, LIVE, CLAIMED, STARTED, REVOKED };
 
 enum {
 	HAS_START = 1,
 	HAS_FINISH = 2,
-	DETACH_IN_START = 4,
-	DETACH_IN_FINISH = 8,
-	REVOKE_INSIDE = 16,
-	REOPEN_INSIDE = 32,
-	ATTACH_INSIDE = 64,
+	ATTACH_INSIDE = 4,
+	REOPEN_INSIDE = 8,
 };
 
 static struct {
 	struct pfn_range *range;
 	unsigned int first, last;
-	unsigned long gen;
-	bool gone;
+	bool whole;			/* has been revoked */
 } ranges[RANGES];
 
-static struct {
-	struct pfn_pin *pin;
+static struct pin {
+	struct pfn_pin pin;
 	enum pin_state state;
 	unsigned int flags;
-	bool detached;
-	bool has_run;			/* the one that needs no memory is in use */
-	bool holds[PAGES];
+	int range;			/* -1: it has gone */
+	unsigned int first, last;
 	int starts, finishes;
 	unsigned long order_start, order_finish;
 } pins[PINS];
 
 static struct {
-	u64 real;
-	unsigned long model;
-} samples[SAMPLES];
+	struct pfn_part part;
+	int range;			/* -1: none */
+	unsigned int first, last;
+} parts[PARTS];
 
-static bool closed[PAGES];
-static unsigned long gen;		/* the oracle's generation */
-static unsigned long gone_gen;		/* when the last provider went */
+static struct dev_pagemap pgmaps[RANGES + 1];	/* the last: of nobody */
+static struct page pages[PAGES];
 static unsigned long order;		/* of callbacks */
-
-/* The broadcast under way; there is at most one here */
-static bool broadcasting;
-static unsigned int shut_first, shut_last;
 
 /* What was done, for the report */
 static char steps[32][160];
 static unsigned int nr_steps;
 
-enum kind { REGISTER, UNREGISTER, ALLOC, SAMPLE, ATTACH, DETACH, REVOKE, REOPEN, EXTENT, WALK, KINDS };
+enum kind { REGISTER, UNREGISTER, ATTACH, GROW, DETACH, REVOKE, REVOKE_PART, REOPEN, RUN, ADVANCE, WALK, KINDS };
 static const char *const kind_names[KINDS] = {
-	"register", "unregister", "alloc", "sample", "attach", "detach", "revoke", "reopen", "extent", "walk",
+	"register", "unregister", "attach", "grow", "detach", "revoke", "revoke part", "reopen", "run", "advance", "walk",
 };
 static unsigned long done[KINDS][2];	/* failed, succeeded */
-static unsigned long claims;
+static unsigned long claims, taken_out;
 
 #define step(...) snprintf(steps[nr_steps++ % 32], sizeof(steps[0]), __VA_ARGS__)
 
@@ -90,6 +83,11 @@ static void wrong(const char *what, long got, long want)
 	fprintf(stderr, "# wrong: %s: %ld instead of %ld, after\n", what, got, want);
 	for (; i < nr_steps; i++)
 		fprintf(stderr, "#   %s\n", steps[i % 32]);
+	for (i = 0; i < PINS; i++)
+		if (pins[i].state != FREE)
+			fprintf(stderr, "#   pin %u: state %d, range %d, %u-%u, flags %#x, %d starts, %d finishes\n", i,
+				pins[i].state, pins[i].range, pins[i].first, pins[i].last, pins[i].flags,
+				pins[i].starts, pins[i].finishes);
 	fflush(stderr);
 	abort();
 }
@@ -112,12 +110,10 @@ static unsigned int take(unsigned int below)
 static void take_span(unsigned int *first, unsigned int *last)
 {
 	*first = take(PAGES);
-	/* Short ones are likelier; some are upside down */
+	/* Short ones are likelier */
 	*last = *first + take(4) * take(8);
 	if (*last >= PAGES)
 		*last = PAGES - 1;
-	if (!take(32) && *first)
-		*last = *first - 1;
 }
 
 /* The oracle */
@@ -132,167 +128,164 @@ static int range_of(unsigned int page)
 	return -1;
 }
 
-/* What pfn_pin_attach() has to do; @fails: the first allocation that fails */
-static int attach_expected(int p, unsigned int first, unsigned int last, unsigned long since,
-			   unsigned int fails)
+static bool closed(unsigned int page)
 {
-	unsigned int page, to, allocations = 0;
-	int r;
+	int r = range_of(page), k;
 
-	for (;; first = to + 1) {
-		r = range_of(first);
-		if (r < 0)
-			return -ENODEV;
-		to = last < ranges[r].last ? last : ranges[r].last;
-		if (pins[p].has_run && ++allocations >= fails && fails)
-			return -ENOMEM;
-		if (ranges[r].gone || ranges[r].gen > since || pins[p].state != LIVE)
-			return -ENODEV;
-		for (page = first; page <= to; page++)
-			if (closed[page])
-				return -ENODEV;
-		for (page = first; page <= to; page++)
-			pins[p].holds[page] = true;
-		pins[p].has_run = true;
-		if (to == last)
-			return 0;
-	}
+	if (r < 0 || ranges[r].whole)
+		return true;
+	for (k = 0; k < PARTS; k++)
+		if (parts[k].range == r && parts[k].first <= page && page <= parts[k].last)
+			return true;
+	return false;
 }
 
-static int reopen_expected(unsigned int first, unsigned int last, unsigned int fails)
+static bool waited_for(int p, int r, unsigned int first, unsigned int last)
 {
-	unsigned int page, low, high;
-	int r, err = -ENOENT, piece = 0;
-	bool was;
-
-	if (first > last)
-		return -EINVAL;
-	for (page = first; page <= last; page++) {
-		r = range_of(page);
-		if (r < 0)
-			continue;
-		low = page;
-		high = last < ranges[r].last ? last : ranges[r].last;
-		piece += 2;
-		err = fails && piece >= (int)fails ? -ENOMEM : 0;
-		if (ranges[r].gone)
-			err = -EBUSY;
-		/* In the same range, that is */
-		if (broadcasting && shut_first <= last && shut_last >= first) {
-			unsigned int a = shut_first > ranges[r].first ? shut_first : ranges[r].first;
-			unsigned int b = shut_last < ranges[r].last ? shut_last : ranges[r].last;
-
-			if (a <= b && a <= last && b >= first)
-				err = -EBUSY;
-		}
-		if (err)
-			return err;
-		/* A generation for each interval: it is the order that counts */
-		was = false;
-		for (; low <= high; low++) {
-			if (closed[low] && !was)
-				ranges[r].gen = ++gen;
-			was = closed[low];
-			closed[low] = false;
-		}
-		page = high;
-	}
-	return err;
+	return (pins[p].state == STARTED || pins[p].state == CLAIMED) && pins[p].range == r &&
+	       pins[p].first <= last && pins[p].last >= first;
 }
 
-/* Shuts, and moves the pins; the callbacks check themselves against it */
-static bool claim_expected(unsigned int first, unsigned int last)
+static bool drained(int r, unsigned int first, unsigned int last)
 {
-	unsigned int page;
-	bool any = false;
 	int p;
 
-	for (page = first; page <= last; page++) {
-		if (range_of(page) < 0)
-			continue;
-		any = true;
-		closed[page] = true;
-		for (p = 0; p < PINS; p++) {
-			if (pins[p].state == LIVE && pins[p].holds[page]) {
-				pins[p].state = CLAIMED;
-				claims++;
-				pins[p].starts = pins[p].finishes = 0;
-				pins[p].order_start = pins[p].order_finish = 0;
-			}
-		}
-	}
-	return any;
+	for (p = 0; p < PINS; p++)
+		if (waited_for(p, r, first, last))
+			return false;
+	return true;
 }
 
-/* After the broadcast: each claimed pin had what was due, in order */
-static void claimed_are_done(void)
+/* What an attach has to do, and does in the oracle; -1: no such pin */
+static long attach_expected(int last, int spare, unsigned int first, unsigned int n)
 {
-	unsigned long last_start = 0, first_finish = ~0UL;
+	int r = range_of(first);
+	unsigned int page;
+
+	if (n > ranges[r].last - first + 1)
+		n = ranges[r].last - first + 1;
+	for (page = first; page < first + n; page++)
+		if (closed(page))
+			return -ENODEV;
+	if (last >= 0 && pins[last].state == LIVE && pins[last].range == r && pins[last].last + 1 == first) {
+		pins[last].last += n;
+		return n;
+	}
+	if (spare < 0)
+		return -ENOBUFS;
+	pins[spare].state = LIVE;
+	pins[spare].range = r;
+	pins[spare].first = first;
+	pins[spare].last = first + n - 1;
+	pins[spare].starts = pins[spare].finishes = 0;
+	return n;
+}
+
+/* A broadcast that is under way in this task, and callbacks are called */
+static int calling = -1;
+
+static void claim_expected(int r, unsigned int first, unsigned int last)
+{
+	int p;
+
+	for (p = 0; p < PINS; p++) {
+		if (pins[p].state != LIVE || pins[p].range != r || pins[p].first > last || pins[p].last < first)
+			continue;
+		pins[p].state = CLAIMED;
+		claims++;
+	}
+}
+
+/* All that were claimed have been started. Some may have been finished since */
+static void started(void)
+{
+	unsigned long last_start = 0;
 	int p;
 
 	for (p = 0; p < PINS; p++) {
 		if (pins[p].state != CLAIMED)
 			continue;
 		expect("starts", pins[p].starts, !!(pins[p].flags & HAS_START));
-		if (pins[p].detached && pins[p].flags & HAS_START && pins[p].flags & DETACH_IN_START)
-			expect("finishes after detach in start", pins[p].finishes, 0);
-		else
-			expect("finishes", pins[p].finishes, !!(pins[p].flags & HAS_FINISH));
-		if (pins[p].order_start > last_start)
+		if (pins[p].starts && pins[p].order_start > last_start)
 			last_start = pins[p].order_start;
-		if (pins[p].order_finish && pins[p].order_finish < first_finish)
-			first_finish = pins[p].order_finish;
-		if (pins[p].detached)
-			memset(pins[p].holds, 0, sizeof(pins[p].holds));
-		pins[p].state = pins[p].detached ? FREE : REVOKED;
+		pins[p].state = STARTED;
 	}
-	expect("all starts come before the first finish", last_start < first_finish, true);
+	for (p = 0; p < PINS; p++)
+		if (pins[p].state == STARTED && pins[p].finishes && last_start)
+			expect("all starts come before the first finish", pins[p].order_finish > last_start, true);
+}
+
+/* Works have run */
+static void finished(void)
+{
+	int p;
+
+	for (p = 0; p < PINS; p++) {
+		if (pins[p].state != STARTED)
+			continue;
+		expect("finishes", pins[p].finishes, !!(pins[p].flags & HAS_FINISH));
+		pins[p].state = REVOKED;
+	}
 }
 
 /* Callbacks */
 
-static void inside(int p, bool finish)
-{
-	unsigned int page = (p * 7 + shut_first) % PAGES;
-	int other = (p + 1) % PINS;
+static const struct pfn_pin_ops ops[4];
 
-	if (!broadcasting || pins[p].state != CLAIMED || pins[p].detached)
-		wrong("a callback that nobody waits for", p, -1);
-	if (pins[p].flags & REVOKE_INSIDE)
-		expect("revoke in a callback", pfn_revoke_range(PFN(0), PFN(PAGES - 1)), -EDEADLK);
-	if (pins[p].flags & REOPEN_INSIDE)
-		expect("reopen in a callback", pfn_reopen_range(PFN(page), PFN(page)),
-		       reopen_expected(page, page, 0));
-	if (pins[p].flags & ATTACH_INSIDE) {
-		expect("attach to itself", pfn_pin_attach(pins[p].pin, PFN(page), PFN(page), pfn_pin_begin()),
-		       attach_expected(p, page, page, gen, 0));
-		if (pins[other].state == LIVE)
-			expect("attach to another",
-			       pfn_pin_attach(pins[other].pin, PFN(page), PFN(page), pfn_pin_begin()),
-			       attach_expected(other, page, page, gen, 0));
-	}
-	if (pins[p].flags & (finish ? DETACH_IN_FINISH : DETACH_IN_START)) {
-		pfn_pin_detach(pins[p].pin);
-		pins[p].detached = true;
+static void free_pin(int p, unsigned int flags)
+{
+	pins[p].flags = flags;
+	pfn_pin_init(&pins[p].pin, &ops[flags & 3]);
+	/* By the number of its process the pin is known in a walk */
+	shim_set_task(100 + p, "ops");
+}
+
+static void reopen(int k)
+{
+	expect("reopened", parts[k].range >= 0, true);
+	pfn_part_reopen(&parts[k].part);
+	parts[k].range = -1;
+}
+
+static void inside(int p)
+{
+	unsigned int page = (p * 7) % PAGES, other = (p + 1) % PINS, k = p % PARTS;
+	unsigned long nr = 1;
+	int r = range_of(page);
+
+	/* A part is not reopened under the broadcast that revokes it */
+	if (pins[p].flags & REOPEN_INSIDE && parts[k].range >= 0 && (int)k != calling)
+		reopen(k);
+	if (pins[p].flags & ATTACH_INSIDE && pins[other].state == FREE && r >= 0) {
+		long want;
+
+		free_pin(other, pins[p].flags ^ HAS_START);
+		want = attach_expected(-1, other, page, 1);
+		expect("attach in a callback", pfn_pin_attach_pfns(NULL, &pins[other].pin, PFN(page), &nr), want);
 	}
 }
 
-static void on_start(void *priv)
+static void on_start(struct pfn_pin *pin)
 {
-	int p = (long)priv;
+	int p = container_of(pin, struct pin, pin) - pins;
 
+	if (pins[p].state != CLAIMED || pins[p].starts || pins[p].finishes)
+		wrong("a start that nobody waits for", p, -1);
 	pins[p].starts++;
 	pins[p].order_start = ++order;
-	inside(p, false);
+	inside(p);
 }
 
-static void on_finish(void *priv)
+static void on_finish(struct pfn_pin *pin)
 {
-	int p = (long)priv;
+	int p = container_of(pin, struct pin, pin) - pins;
 
+	if ((pins[p].state != STARTED && pins[p].state != CLAIMED) || pins[p].finishes ||
+	    pins[p].starts != !!(pins[p].flags & HAS_START))
+		wrong("a finish that nobody waits for", p, -1);
 	pins[p].finishes++;
 	pins[p].order_finish = ++order;
-	inside(p, true);
+	inside(p);
 }
 
 static const struct pfn_pin_ops ops[4] = {
@@ -306,7 +299,7 @@ static const struct pfn_pin_ops ops[4] = {
 
 static void do_register(void)
 {
-	unsigned int r = take(RANGES), first, last, fails = take(16), failed, page;
+	unsigned int r = take(RANGES), first, last, fails = take(8) == 1, page;
 	struct pfn_range *it;
 	int want = 0;
 
@@ -317,135 +310,141 @@ static void do_register(void)
 	if (take(4)) {
 		first = r * (PAGES / RANGES);
 		last = first + PAGES / RANGES - 1 - !take(4);
-	}
-	if (first > last)
+	} else if (!take(8) && first) {
+		last = first - 1;
 		want = -EINVAL;
+	}
+	if (fails && !want)
+		want = -ENOMEM;
 	for (page = first; page <= last && !want; page++)
 		if (range_of(page) >= 0)
 			want = -EEXIST;
 
-	step("register %u: %u-%u, allocations fail from %u", r, first, last, fails);
-	shim_fail_from(fails > 6 ? 0 : fails);
+	step("register %u: %u-%u%s", r, first, last, fails ? ", no memory" : "");
+	shim_fail_from(fails);
 	it = pfn_range_register(PFN(first), PFN(last), "ops");
-	failed = shim_fail_from(0);
+	shim_fail_from(0);
 	done[REGISTER][!IS_ERR(it)]++;
-	/* Which of two errors comes first is its own business */
-	if (failed && want != -EINVAL && IS_ERR(it)) {
-		if (PTR_ERR(it) != -ENOMEM)
-			expect("register", PTR_ERR(it), want);
-		return;
-	}
 	expect("register", PTR_ERR_OR_ZERO(it), want);
 	if (want)
 		return;
+	memset(&ranges[r], 0, sizeof(ranges[r]));
 	ranges[r].range = it;
 	ranges[r].first = first;
 	ranges[r].last = last;
-	ranges[r].gone = false;
-	ranges[r].gen = ++gen;
+	pgmaps[r].pfn_range = it;
 	for (page = first; page <= last; page++)
-		closed[page] = false;
+		pages[page].pgmap = &pgmaps[r];
 }
 
-static void broadcast(unsigned int first, unsigned int last)
+static void revoke_expected(int r)
 {
-	broadcasting = true;
-	shut_first = first;
-	shut_last = last;
+	claim_expected(r, ranges[r].first, ranges[r].last);
+	ranges[r].whole = true;
 }
 
 static void unregister(unsigned int r)
 {
-	int p;
+	bool sleeps;
+	unsigned int page;
+	int p, k;
 
 	step("unregister %u", r);
 	done[UNREGISTER][1]++;
-	ranges[r].gone = true;
-	claim_expected(ranges[r].first, ranges[r].last);
-	broadcast(ranges[r].first, ranges[r].last);
+	/* Some of its parts are only forgotten; callbacks let the others alone */
+	for (k = 0; k < PARTS; k++) {
+		if (parts[k].range == (int)r && k)
+			reopen(k);
+		else if (parts[k].range == (int)r)
+			parts[k].range = -1;
+	}
+	revoke_expected(r);
+	sleeps = !drained(r, ranges[r].first, ranges[r].last);
 	pfn_range_unregister(ranges[r].range);
-	broadcasting = false;
-	claimed_are_done();
-	gone_gen = ++gen;
+	started();
+	if (sleeps)
+		finished();
+	for (page = ranges[r].first; page <= ranges[r].last; page++)
+		pages[page].pgmap = &pgmaps[RANGES];
 	ranges[r].range = NULL;
-	/* The runs of revoked pins are told no more */
 	for (p = 0; p < PINS; p++)
-		memset(&pins[p].holds[ranges[r].first], 0, ranges[r].last - ranges[r].first + 1);
+		if (pins[p].state != FREE && pins[p].range == (int)r)
+			pins[p].range = -1;
 }
 
 static void do_unregister(void)
 {
 	unsigned int r = take(RANGES);
 
-	if (ranges[r].range && !take(8))
+	if (ranges[r].range && (ranges[r].whole || !take(6)))
 		unregister(r);
 }
 
-static void do_alloc(void)
-{
-	unsigned int p = take(PINS), flags = take(128), fails = take(16) == 1;
-	struct pfn_pin *pin;
-
-	if (pins[p].state != FREE)
-		return;
-	step("alloc %u, flags %#x%s", p, flags, fails ? ", no memory" : "");
-	/* By the number of its process the pin is known in a walk */
-	shim_set_task(100 + p, "ops");
-	shim_fail_from(fails);
-	pin = pfn_pin_alloc(&ops[flags & 3], (void *)(long)p, GFP_KERNEL);
-	shim_fail_from(0);
-	done[ALLOC][!fails]++;
-	expect("alloc", PTR_ERR_OR_ZERO(pin), fails ? -ENOMEM : 0);
-	if (fails)
-		return;
-	memset(&pins[p], 0, sizeof(pins[p]));
-	pins[p].pin = pin;
-	pins[p].state = LIVE;
-	pins[p].flags = flags;
-}
-
-static void do_sample(void)
-{
-	unsigned int s = take(SAMPLES);
-
-	samples[s].real = pfn_pin_begin();
-	samples[s].model = gen;
-	step("sample %u: %lu", s, gen);
-	done[SAMPLE][1]++;
-}
-
+/* By PFN or by page; with a last pin, with a spare one, with none */
 static void do_attach(void)
 {
-	unsigned int p = take(PINS), first, last, s = take(SAMPLES * 4), fails = take(64);
-	unsigned long since = gen;
-	u64 real = pfn_pin_begin();
-	int ret, want;
+	int last = (int)take(PINS + 1) - 1, spare = (int)take(PINS + 1) - 1, r;
+	unsigned int first, to, page, by_page = take(2), n, gap, nr_pages;
+	struct page *list[PAGES];
+	unsigned long nr;
+	long ret, want;
 
-	take_span(&first, &last);
-	if (pins[p].state == FREE)
-		return;
-	/* Most of them with a fresh generation */
-	if (s < SAMPLES) {
-		since = samples[s].model;
-		real = samples[s].real;
+	take_span(&first, &to);
+	gap = take(16);
+	if (last >= 0 && pins[last].state == FREE)
+		last = -1;
+	for (n = 0; spare >= 0 && pins[spare].state != FREE; n++)
+		spare = n < PINS ? (spare + 1) % PINS : -1;
+	/* Often what could grow */
+	if (last >= 0 && gap & 1 && pins[last].last + 1 < PAGES) {
+		to = to - first + pins[last].last + 1;
+		first = pins[last].last + 1;
+		if (to >= PAGES)
+			to = PAGES - 1;
 	}
-	if (fails > 3)
-		fails = 0;
-	step("attach %u: %u-%u, since %lu, allocations fail from %u", p, first, last, since, fails);
-	want = first > last ? -EINVAL : attach_expected(p, first, last, since, fails);
-	shim_fail_from(fails);
-	ret = pfn_pin_attach(pins[p].pin, PFN(first), PFN(last), real);
-	shim_fail_from(0);
-	done[ATTACH][!ret]++;
+	r = range_of(first);
+	if (spare >= 0)
+		free_pin(spare, take(16));
+	n = to - first + 1;
+	step("attach %u-%u by %s, last %d, spare %d, gap %u", first, to, by_page ? "page" : "PFN", last, spare, gap);
+
+	if (by_page) {
+		nr_pages = n;
+		for (page = 0; page < nr_pages; page++)
+			list[page] = &pages[first + page];
+		/* Behind the gap there is another page, which is for the next call */
+		if (gap > 8 && gap < nr_pages) {
+			list[gap] = &pages[first];
+			n = gap;
+		}
+		want = r < 0 ? -EREMOTEIO : attach_expected(last, spare, first, n);
+		ret = pfn_pin_attach_pages(last < 0 ? NULL : &pins[last].pin,
+					   spare < 0 ? NULL : &pins[spare].pin, list, nr_pages);
+	} else {
+		nr = n;
+		want = r < 0 ? 0 : attach_expected(last, spare, first, n);
+		ret = pfn_pin_attach_pfns(last < 0 ? NULL : &pins[last].pin,
+					  spare < 0 ? NULL : &pins[spare].pin, PFN(first), &nr);
+		for (page = first; page <= to && r < 0 && range_of(page) < 0; page++)
+			;
+		expect("PFNs without a provider", nr, r < 0 ? page - first : n);
+	}
 	expect("attach", ret, want);
+	if (spare >= 0)
+		expect("attached", pfn_pin_attached(&pins[spare].pin), pins[spare].state == LIVE);
+	done[want > 0 && (spare < 0 || pins[spare].state == FREE) ? GROW : ATTACH][want > 0]++;
 }
 
 static void detach(unsigned int p)
 {
 	step("detach %u", p);
 	done[DETACH][1]++;
-	pfn_pin_detach(pins[p].pin);
-	memset(&pins[p], 0, sizeof(pins[p]));
+	taken_out += pins[p].state == STARTED;
+	pfn_pin_detach(&pins[p].pin);
+	expect("still attached", pfn_pin_attached(&pins[p].pin), false);
+	pins[p].state = FREE;
+	/* Its memory is something else now */
+	memset(&pins[p].pin, 0xa5, sizeof(pins[p].pin));
 }
 
 static void do_detach(void)
@@ -453,125 +452,170 @@ static void do_detach(void)
 	unsigned int p = take(PINS);
 
 	/* Pins that were revoked are not much use any more */
-	if (pins[p].state == REVOKED || (pins[p].state == LIVE && !take(4)))
+	if (pins[p].state != FREE && (pins[p].state != LIVE || !take(4)))
 		detach(p);
 }
 
 static void do_revoke(void)
 {
-	unsigned int first, last;
-	int ret, want = -EINVAL;
+	unsigned int mask = take(16) & take(16), late = take(2);
+	struct pfn_range *list[RANGES];
+	bool sleeps = false, all = true;
+	int r, ret, left = !late;
+
+	/* There is no way back from it */
+	if (take(3))
+		return;
+	for (r = 0; r < RANGES; r++) {
+		list[r] = mask & 1 << r ? ranges[r].range : NULL;
+		if (list[r])
+			revoke_expected(r);
+	}
+	/* Behind a range that is drained there is a moment's time */
+	for (r = 0; r < RANGES; r++) {
+		if (list[r] && drained(r, ranges[r].first, ranges[r].last))
+			left = 1;
+		else if (list[r] && left)
+			sleeps = true;
+		else if (list[r] && !sleeps)
+			all = false;
+	}
+	step("revoke %#x, %s", mask, late ? "no time" : "some time");
+	ret = pfn_range_revoke(list, RANGES, late ? 0 : take(2) ? 5 : MAX_SCHEDULE_TIMEOUT);
+	started();
+	if (sleeps)
+		finished();
+	done[REVOKE][!ret]++;
+	expect("revoke", ret, all ? 0 : -ETIMEDOUT);
+}
+
+static void do_revoke_part(void)
+{
+	unsigned int k = take(PARTS), first, last;
+	bool sleeps;
+	int r;
 
 	take_span(&first, &last);
-	step("revoke %u-%u", first, last);
-	if (first <= last) {
-		want = claim_expected(first, last) ? 0 : -ENOENT;
-		broadcast(first, last);
-	}
-	ret = pfn_revoke_range(PFN(first), PFN(last));
-	broadcasting = false;
-	done[REVOKE][!ret]++;
-	expect("revoke", ret, want);
-	claimed_are_done();
+	r = range_of(first);
+	if (r < 0 || parts[k].range >= 0)
+		return;
+	if (last > ranges[r].last)
+		last = ranges[r].last;
+	step("revoke part %u: %u-%u", k, first, last);
+	done[REVOKE_PART][1]++;
+	parts[k].range = r;
+	parts[k].first = first;
+	parts[k].last = last;
+	claim_expected(r, first, last);
+	sleeps = !drained(r, first, last);
+	calling = k;
+	pfn_part_revoke(&parts[k].part, ranges[r].range, PFN(first), PFN(last));
+	calling = -1;
+	started();
+	if (sleeps)
+		finished();
+	expect("a part that is drained", drained(r, first, last), true);
 }
 
 static void do_reopen(void)
 {
-	unsigned int first, last, fails = take(64);
-	int ret, want;
+	unsigned int k = take(PARTS);
 
-	take_span(&first, &last);
-	if (!take(4)) {
-		first = 0;
-		last = PAGES - 1;
-	}
-	if (fails > 5)
-		fails = 0;
-	step("reopen %u-%u, allocations fail from %u", first, last, fails);
-	want = reopen_expected(first, last, fails);
-	shim_fail_from(fails);
-	ret = pfn_reopen_range(PFN(first), PFN(last));
-	shim_fail_from(0);
-	done[REOPEN][!ret]++;
-	expect("reopen", ret, want);
+	if (parts[k].range < 0)
+		return;
+	step("reopen part %u", k);
+	done[REOPEN][1]++;
+	reopen(k);
+	/* It is the provider's again */
+	memset(&parts[k].part, 0xa5, sizeof(parts[k].part));
 }
 
-static void do_extent(void)
+/* The workers come to their turn */
+static void do_run(void)
 {
-	unsigned int page = take(PAGES), s = take(SAMPLES), n;
-	unsigned long last = 1, want_last = ULONG_MAX;
-	int r = range_of(page), ret, want;
+	step("run");
+	done[RUN][1]++;
+	shim_run_works();
+	finished();
+}
 
-	step("extent of %u since %lu", page, samples[s].model);
-	want = r >= 0 ? 1 : gone_gen <= samples[s].model ? 0 : -EAGAIN;
-	if (r >= 0)
-		want_last = PFN(ranges[r].last);
-	for (n = page; r < 0 && n < PAGES; n++) {
-		if (range_of(n) >= 0) {
-			want_last = PFN(n) - 1;
-			break;
-		}
-	}
-	ret = pfn_range_extent(PFN(page), samples[s].real, &last);
-	done[EXTENT][ret >= 0]++;
-	expect("extent", ret, want);
-	if (ret >= 0)
-		expect("extent's last", last, want_last);
+/* Nothing is in a callback, so nothing is named; pins that wait get more workers */
+static void do_advance(void)
+{
+	unsigned int fails = take(2);
+
+	step("advance%s", fails ? ", no memory" : "");
+	done[ADVANCE][1]++;
+	shim_fail_from(fails);
+	shim_advance(take(4) * pfn_revoke_patience / 2);
+	shim_fail_from(0);
+}
+
+static const char *range_state(int r)
+{
+	unsigned int page, n = 0;
+	int k;
+
+	if (ranges[r].whole && !drained(r, ranges[r].first, ranges[r].last))
+		return "revoking";
+	for (k = 0; k < PARTS; k++)
+		if (parts[k].range == r && !drained(r, parts[k].first, parts[k].last))
+			return "revoking";
+	if (ranges[r].whole)
+		return "closed";
+	for (page = ranges[r].first; page <= ranges[r].last; page++)
+		n += closed(page);
+	return n ? "part" : "open";
 }
 
 /* Everything that pfn_revoke_next() tells, against what is there */
 static void do_walk(void)
 {
-	struct pfn_revoke_cursor cursor = {};
+	struct pfn_revoke_cursor cursor = { .ns = &init_pid_ns };
 	struct pfn_revoke_entry entry;
-	static bool told[PINS][PAGES];
-	unsigned int page, first, shut, runs = 0, announced = 0;
+	unsigned int first, n = 0, announced = 0, told = 0;
 	unsigned long at = 0;
 	int p, r, nr_ranges = 0;
 	const char *want;
 
 	step("walk");
 	done[WALK][1]++;
-	memset(told, 0, sizeof(told));
 	while (pfn_revoke_next(&cursor, &entry)) {
 		first = entry.first - BASE;
 		if (!entry.is_pin) {
-			expect("runs of the range before", runs, announced);
+			expect("pins of the range before", n, announced);
 			r = range_of(first);
 			if (r < 0 || first != ranges[r].first || PFN(ranges[r].last) != entry.last || entry.first < at)
 				wrong("a range that is told", first, r);
-			for (page = first, shut = 0; page <= ranges[r].last; page++)
-				shut += closed[page];
-			want = !shut ? "open" : shut == page - first ? "closed" : "part";
+			want = range_state(r);
 			expect(want, strcmp(entry.state, want), 0);
 			at = entry.last + 1;
 			announced = entry.pins;
-			runs = 0;
+			n = 0;
 			nr_ranges++;
 			continue;
 		}
-		runs++;
+		n++;
 		p = entry.pid - 100;
-		if (p < 0 || p >= PINS || (pins[p].state != LIVE && pins[p].state != REVOKED) || entry.last >= at)
-			wrong("a run that is told", p, first);
-		want = pins[p].state == LIVE ? "attached" : "revoked";
+		if (p < 0 || p >= PINS || pins[p].state == FREE || pins[p].first != first ||
+		    PFN(pins[p].last) != entry.last || range_of(first) != pins[p].range || told & 1 << p)
+			wrong("a pin that is told", p, first);
+		told |= 1 << p;
+		want = pins[p].state == LIVE ? "attached" : pins[p].state == STARTED ? "revoking" : "revoked";
 		expect(want, strcmp(entry.state, want), 0);
 		expect("its consumer", strcmp(entry.consumer, ops[pins[p].flags & 3].name), 0);
-		for (page = first; page <= entry.last - BASE; page++)
-			told[p][page] = true;
 	}
-	expect("runs of the last range", runs, announced);
+	expect("pins of the last range", n, announced);
 	for (r = 0; r < RANGES; r++)
 		nr_ranges -= !!ranges[r].range;
 	expect("ranges told", nr_ranges, 0);
 	for (p = 0; p < PINS; p++)
-		for (page = 0; page < PAGES && pins[p].state != FREE; page++)
-			expect("a page that is held", told[p][page], pins[p].holds[page]);
+		expect("a pin", !!(told & 1 << p), pins[p].state != FREE && pins[p].range >= 0);
 }
 
 static void (*const doers[])(void) = {
-	do_register, do_unregister, do_alloc, do_alloc, do_sample, do_attach, do_attach, do_attach,
-	do_attach, do_detach, do_revoke, do_revoke, do_reopen, do_reopen, do_extent, do_walk,
+	do_register, do_unregister, do_attach, do_attach, do_attach, do_attach, do_attach, do_detach,
+	do_detach, do_revoke, do_revoke_part, do_revoke_part, do_reopen, do_run, do_advance, do_walk,
 };
 
 void ops_run(const uint8_t *bytes, size_t size)
@@ -582,13 +626,14 @@ void ops_run(const uint8_t *bytes, size_t size)
 	next = bytes;
 	end = bytes + size;
 	shim_tracing = size & 1;
+	shim_works_inline(true);
 	nr_steps = 0;
-	gen = gone_gen = 0;
-	memset(closed, 0, sizeof(closed));
-	for (i = 0; i < SAMPLES; i++) {
-		samples[i].real = pfn_pin_begin();
-		samples[i].model = gen;
+	for (i = 0; i < PAGES; i++) {
+		pages[i].pfn = PFN(i);
+		pages[i].pgmap = &pgmaps[RANGES];
 	}
+	for (i = 0; i < PARTS; i++)
+		parts[i].range = -1;
 	while (next < end)
 		doers[take(16)]();
 
@@ -598,7 +643,10 @@ void ops_run(const uint8_t *bytes, size_t size)
 	for (i = 0; i < RANGES; i++)
 		if (ranges[i].range)
 			unregister(i);
-	rcu_barrier();
+	/* The last references are those of works, and of watchdogs */
+	shim_run_works();
+	shim_advance(pfn_revoke_patience);
+	shim_run_works();
 	expect("objects that are left", shim_allocated() - had, 0);
 	expect("warnings", shim_warnings(), 0);
 	expect("references to processes", shim_pid_references(), 0);
@@ -611,5 +659,5 @@ void ops_print_counts(void)
 	printf("# ");
 	for (k = 0; k < KINDS; k++)
 		printf("%s %lu+%lu%s", kind_names[k], done[k][1], done[k][0], k + 1 < KINDS ? ", " : " (done+refused)");
-	printf(", %lu pins revoked\n", claims);
+	printf(", %lu pins revoked, %lu of them taken out by a detach\n", claims, taken_out);
 }

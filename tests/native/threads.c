@@ -8,16 +8,23 @@
  * orders its last write before the revoke's return, TSan sees a data race; and
  * without TSan the consumer finds the provider's mark.
  *
- * Look-ups are GUP's: read the PTE, take a reference, read it again. Between
- * any two steps the task may be sent to sleep.
+ * Two threads of each provider revoke parts, which overlap, and reopen them. The
+ * first also revokes all, with and without a bound, unregisters and declares the
+ * same PFNs again. The lower provider's memory has pages: look-ups are GUP's (read
+ * the PTE, take a reference, read it again), and it waits for the references before
+ * it reopens. The upper one's has none: look-up and attach are under the page table
+ * lock, which its zap takes. Nobody attaches what it saw before the memory was
+ * mapped anew. Between any two steps the task may be sent to sleep.
  */
+#include <linux/mm.h>
 #include <linux/pfn_revoke.h>
-#include <linux/refcount.h>
+#include <linux/pid_namespace.h>
 #include <shim.h>
 
 #include "pfn_revoke.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,24 +36,30 @@
 #define PROVIDERS	2
 #define PER_PROVIDER	(PAGES / PROVIDERS)
 #define CONSUMERS	6
-#define REVOKERS	2
+#define PINS		3		/* of a consumer */
 #define BASE		0x5000UL
 #define PFN(n)		(BASE + (n))
 #define TAKEN		0xdeadL
+#define HAS_PAGES(n)	((n) < PER_PROVIDER)
 
 /* Memory: plain words, so that TSan watches them */
 static long memory[PAGES][CONSUMERS];
-static int mapped[PAGES];		/* the PTE */
+static int unmapped[PAGES];		/* by so many; 0: there is a PTE */
+static int epoch[PAGES];		/* times it was mapped anew */
 static int refs[PAGES];			/* of the page, without the mapping's */
+static struct page pages[PAGES];
+static struct dev_pagemap pgmap;	/* of the lower provider */
+static pthread_mutex_t page_table = PTHREAD_MUTEX_INITIALIZER;	/* the upper one's */
 
 static unsigned long rounds;
 static unsigned long long seed;
 static int stop, failed;
-static unsigned long attaches, refusals, revokes, revoked, inside, entries;
+static unsigned long attaches, grown, refusals, revokes, late, revoked, unseen, entries;
 
 #define count(x) __atomic_add_fetch(&(x), 1, __ATOMIC_RELAXED)
 #define load(x) __atomic_load_n(&(x), __ATOMIC_SEQ_CST)
 #define store(x, v) __atomic_store_n(&(x), (v), __ATOMIC_SEQ_CST)
+#define add(x, v) __atomic_add_fetch(&(x), (v), __ATOMIC_SEQ_CST)
 
 static void wrong(const char *what, long a, long b)
 {
@@ -62,8 +75,8 @@ static void wrong(const char *what, long a, long b)
 /* A mix in which one of these never happens tests less than it says */
 static bool mixed(void)
 {
-	return load(attaches) && load(refusals) && load(revoked) && load(inside) && shim_works() &&
-	       load(entries);
+	return load(attaches) && load(grown) && load(refusals) && load(revoked) && load(late) &&
+	       load(unseen) && shim_works() && load(entries);
 }
 
 /* Random numbers, a state per thread */
@@ -98,98 +111,91 @@ static void maybe_wait(void)
 
 /* Consumers */
 
+struct consumer;
+
+struct held {
+	struct pfn_pin pin;
+	struct consumer *consumer;
+	unsigned int first, last;	/* recorded, under the consumer's lock */
+	bool holds, finished;		/* the same */
+	int alive;			/* callbacks are legal */
+};
+
 struct consumer {
 	int me;
 	pthread_mutex_t lock;		/* shared with the callbacks */
-	struct pfn_pin *pin;		/* under lock; NULL: somebody detaches it */
-	bool fenced, holds;		/* under lock */
-	unsigned int first, last;
-	bool detach_in_start, detach_in_finish;
 	unsigned int slow;		/* us in finish */
-	int alive;			/* callbacks are legal */
-	int busy;			/* somebody detaches, from inside */
+	struct held *held;		/* PINS of them, new ones each time */
 };
 
-static void let_go(struct consumer *c)
+static void put_page(unsigned int page, int me)
+{
+	if (HAS_PAGES(page) && add(refs[page], -1) < 0)
+		wrong("unpinned twice", page, me);
+}
+
+static void let_go(struct held *h)
 {
 	unsigned int page;
 
-	for (page = c->first; page <= c->last; page++)
-		if (__atomic_sub_fetch(&refs[page], 1, __ATOMIC_RELAXED) < 0)
-			wrong("unpinned twice", page, c->me);
-	c->holds = false;
+	for (page = h->first; h->holds && page <= h->last; page++)
+		put_page(page, h->consumer->me);
+	h->holds = false;
 }
 
-static void detach_here(struct consumer *c)
+static void on_start(struct pfn_pin *pin)
 {
-	struct pfn_pin *pin;
+	struct held *h = container_of(pin, struct held, pin);
 
-	pthread_mutex_lock(&c->lock);
-	pin = c->pin;
-	c->pin = NULL;
-	if (pin && c->holds)
-		let_go(c);
-	pthread_mutex_unlock(&c->lock);
-	if (!pin)
-		return;
-	count(inside);
-	pfn_pin_detach(pin);
-	store(c->alive, 0);
-	store(c->busy, 0);
+	if (!load(h->alive))
+		wrong("start after the detach", h->consumer->me, 0);
 }
 
-static void on_start(void *priv)
+static void on_finish(struct pfn_pin *pin)
 {
-	struct consumer *c = priv;
+	struct held *h = container_of(pin, struct held, pin);
 
-	if (!load(c->alive))
-		wrong("start after the detach", c->me, 0);
-	pthread_mutex_lock(&c->lock);
-	c->fenced = true;
-	pthread_mutex_unlock(&c->lock);
-	if (c->detach_in_start)
-		detach_here(c);
-}
-
-static void on_finish(void *priv)
-{
-	struct consumer *c = priv;
-
-	if (!load(c->alive))
-		wrong("finish after the detach", c->me, 0);
-	if (c->slow)
-		usleep(c->slow);
-	pthread_mutex_lock(&c->lock);
-	if (c->holds)
-		let_go(c);
-	pthread_mutex_unlock(&c->lock);
+	if (!load(h->alive))
+		wrong("finish after the detach", h->consumer->me, 0);
+	if (h->consumer->slow)
+		usleep(h->consumer->slow);
+	pthread_mutex_lock(&h->consumer->lock);
+	if (h->finished)
+		wrong("finished twice", h->consumer->me, 0);
+	if (!h->holds)
+		count(unseen);
+	let_go(h);
+	h->finished = true;
+	pthread_mutex_unlock(&h->consumer->lock);
 	count(revoked);
-	if (c->detach_in_finish)
-		detach_here(c);
+	if (!load(h->alive))
+		wrong("detached during its finish", h->consumer->me, 0);
 }
 
 static const struct pfn_pin_ops ops = { "threads", on_start, on_finish };
 
 /* GUP-fast: the reference may come long after the PTE was read */
-static bool look_up(unsigned int page)
+static bool look_up(unsigned int page, int *seen)
 {
-	if (!load(mapped[page]))
+	if (load(unmapped[page]))
 		return false;
 	maybe_wait();
-	__atomic_add_fetch(&refs[page], 1, __ATOMIC_RELAXED);
-	if (load(mapped[page]))
+	add(refs[page], 1);
+	*seen = load(epoch[page]);
+	if (!load(unmapped[page]) && *seen == load(epoch[page]))
 		return true;
-	__atomic_sub_fetch(&refs[page], 1, __ATOMIC_RELAXED);
+	add(refs[page], -1);
 	return false;
 }
 
-static void use(struct consumer *c)
+static void use(struct held *h)
 {
+	struct consumer *c = h->consumer;
 	unsigned int page, n;
 
 	for (n = any(2) ? any(60) : any(4); n; n--) {
 		pthread_mutex_lock(&c->lock);
-		for (page = c->first; c->holds && page <= c->last; page++) {
+		for (page = h->first; h->holds && page <= h->last; page++) {
 			if (memory[page][c->me] == TAKEN)
 				wrong("used memory that was taken back", page, c->me);
 			memory[page][c->me] = n;
@@ -199,74 +205,130 @@ static void use(struct consumer *c)
 	}
 }
 
+/*
+ * Attaches pages of which there is a reference to each, or PFNs whose page table
+ * is locked, and records them. How many.
+ */
+static long attach(struct consumer *c, struct held *last, struct held *spare, unsigned int first,
+		   unsigned int nr, const int *seen)
+{
+	struct page *list[PAGES];
+	unsigned long n = nr;
+	unsigned int i;
+	struct held *h;
+	long ret;
+
+	for (i = 0; i < nr; i++)
+		list[i] = &pages[first + i];
+	if (HAS_PAGES(first))
+		ret = pfn_pin_attach_pages(last ? &last->pin : NULL, &spare->pin, list, nr);
+	else
+		ret = pfn_pin_attach_pfns(last ? &last->pin : NULL, &spare->pin, PFN(first), &n);
+	if (ret <= 0) {
+		if (ret != -ENODEV)
+			wrong("attach", ret, first);
+		count(refusals);
+		return 0;
+	}
+	/* With the reference, or the lock, it is the memory of the look-up */
+	for (i = 0; i < ret; i++)
+		if (load(epoch[first + i]) != seen[i])
+			wrong("attached what it saw before a revocation", first, load(epoch[first + i]));
+
+	h = pfn_pin_attached(&spare->pin) ? spare : last;
+	count(*(h == spare ? &attaches : &grown));
+	return ret;
+}
+
+/* The look under the lock: finish may have been through */
+static void record(struct consumer *c, struct held *h, unsigned int first, unsigned int nr)
+{
+	unsigned int page;
+
+	maybe_wait();
+	pthread_mutex_lock(&c->lock);
+	if (h->finished) {
+		for (page = first; page < first + nr; page++)
+			put_page(page, c->me);
+	} else if (h->holds) {
+		if (first != h->last + 1)
+			wrong("grown by something else", first, h->last);
+		h->last += nr;
+	} else {
+		h->first = first;
+		h->last = first + nr - 1;
+		h->holds = true;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Of the pages from @first on; how many were attached */
+static unsigned int get(struct consumer *c, struct held *last, struct held *spare, unsigned int first,
+			unsigned int nr)
+{
+	unsigned int n = 0, i;
+	int seen[PAGES];
+	long ret = 0;
+
+	if (HAS_PAGES(first)) {
+		while (n < nr && HAS_PAGES(first + n) && look_up(first + n, &seen[n]))
+			n++;
+		maybe_wait();
+		if (n)
+			ret = attach(c, last, spare, first, n, seen);
+		for (i = ret; i < n; i++)
+			put_page(first + i, c->me);
+	} else {
+		pthread_mutex_lock(&page_table);
+		for (; n < nr && !load(unmapped[first + n]); n++)
+			seen[n] = load(epoch[first + n]);
+		maybe_wait();
+		if (n)
+			ret = attach(c, last, spare, first, n, seen);
+		pthread_mutex_unlock(&page_table);
+	}
+	if (ret)
+		record(c, pfn_pin_attached(&spare->pin) ? spare : last, first, ret);
+	return ret;
+}
+
 static void consume(struct consumer *c)
 {
-	struct pfn_pin *pin;
-	unsigned int page, pinned;
-	u64 gen;
-	int err;
+	unsigned int first = any(PAGES), nr = 1 + any(6), chunk, n, i, p = 0;
+	struct held *last = NULL;
 
-	c->pin = pin = pfn_pin_alloc(&ops, c, GFP_KERNEL);
-	if (IS_ERR(pin))
-		wrong("pfn_pin_alloc", PTR_ERR(pin), 0);
-	c->fenced = c->holds = false;
-	/* It has to be held before its callback may detach: after the attach */
-	c->detach_in_start = !any(6);
-	c->detach_in_finish = !any(6);
+	/* Freed as soon as they are detached */
+	c->held = calloc(PINS, sizeof(*c->held));
 	c->slow = any(6) ? 0 : 6000;
-	store(c->busy, c->detach_in_start || c->detach_in_finish);
-	store(c->alive, 1);
-
-	c->first = any(PAGES);
-	c->last = c->first + any(6);
-	if (c->last >= PAGES)
-		c->last = PAGES - 1;
-
-	gen = pfn_pin_begin();
-	maybe_wait();
-	for (page = c->first, pinned = 0; page <= c->last && look_up(page); page++)
-		pinned++;
-	maybe_wait();
-	if (pinned) {
-		c->last = c->first + pinned - 1;
-		/* Page by page at times, which merges runs, or leaves some behind */
+	for (i = 0; i < PINS; i++) {
+		c->held[i].consumer = c;
+		store(c->held[i].alive, 1);
+		pfn_pin_init(&c->held[i].pin, &ops);
+	}
+	if (first + nr > PAGES)
+		nr = PAGES - first;
+	while (nr && p < PINS) {
+		chunk = 1 + any(nr);
+		n = get(c, last, &c->held[p], first, chunk);
+		if (!n)
+			break;
+		if (pfn_pin_attached(&c->held[p].pin))
+			last = &c->held[p++];
+		first += n;
+		nr -= n;
+	}
+	for (i = 0; i < p; i++)
+		use(&c->held[i]);
+	for (i = 0; i < PINS; i++) {
 		pthread_mutex_lock(&c->lock);
-		if (any(2)) {
-			err = pfn_pin_attach(pin, PFN(c->first), PFN(c->last), gen);
-		} else {
-			for (page = c->first, err = 0; page <= c->last && !err; page++)
-				err = pfn_pin_attach(pin, PFN(page), PFN(page), gen);
-		}
-		c->holds = true;
-		/*
-		 * Fenced: it was claimed, its finish may have been through before
-		 * we had anything; then nobody else lets go.
-		 */
-		if (err || c->fenced)
-			let_go(c);
+		let_go(&c->held[i]);
 		pthread_mutex_unlock(&c->lock);
-		if (err)
-			count(refusals);
-		else
-			count(attaches);
-		use(c);
+		pfn_pin_detach(&c->held[i].pin);
+		store(c->held[i].alive, 0);
+		if (pfn_pin_attached(&c->held[i].pin))
+			wrong("attached after its detach", c->me, i);
 	}
-
-	pthread_mutex_lock(&c->lock);
-	pin = c->pin;
-	c->pin = NULL;
-	if (pin && c->holds)
-		let_go(c);
-	pthread_mutex_unlock(&c->lock);
-	if (pin) {
-		pfn_pin_detach(pin);
-		store(c->alive, 0);
-	} else {
-		while (load(c->busy))
-			sched_yield();
-	}
-	if (c->holds)
-		wrong("still holds what it detached", c->me, 0);
+	free(c->held);
 }
 
 static void *consumer_main(void *arg)
@@ -289,21 +351,47 @@ static void *consumer_main(void *arg)
 
 /* Providers */
 
-static void set_mapped(unsigned int first, unsigned int last, int value)
+struct provider {
+	unsigned int low, high;
+	struct pfn_range *range;
+	pthread_rwlock_t lock;		/* held for reading: it is declared, not closed as a whole */
+	pthread_mutex_t alone;		/* who uses the memory now, of its threads */
+	int done;
+};
+
+static void unmap(struct provider *p, unsigned int first, unsigned int last)
 {
-	for (; first <= last; first++)
-		store(mapped[first], value);
+	unsigned int page;
+
+	for (page = first; page <= last; page++) {
+		pthread_mutex_lock(&page_table);
+		add(unmapped[page], 1);
+		pthread_mutex_unlock(&page_table);
+	}
 }
 
-/* The memory is the provider's alone. It writes without any lock */
-static void exclusive(unsigned int first, unsigned int last)
+static void map(struct provider *p, unsigned int first, unsigned int last)
+{
+	unsigned int page;
+
+	for (page = first; page <= last; page++) {
+		add(epoch[page], 1);
+		add(unmapped[page], -1);
+	}
+}
+
+/*
+ * The memory is the provider's alone. It writes without any lock; its two threads
+ * leave each other's pages alone.
+ */
+static void exclusive(struct provider *p, unsigned int first, unsigned int last)
 {
 	unsigned int page, i;
 
-	for (page = first; page <= last; page++) {
+	pthread_mutex_lock(&p->alone);
+	for (page = first; page <= last; page++)
 		for (i = 0; i < CONSUMERS; i++)
 			memory[page][i] = TAKEN;
-	}
 	maybe_wait();
 	for (page = first; page <= last; page++) {
 		for (i = 0; i < CONSUMERS; i++) {
@@ -312,63 +400,118 @@ static void exclusive(unsigned int first, unsigned int last)
 			memory[page][i] = 0;
 		}
 	}
+	pthread_mutex_unlock(&p->alone);
+}
+
+static void wait_for_references(unsigned int first, unsigned int last)
+{
+	for (; first <= last; first++)
+		while (HAS_PAGES(first) && load(refs[first]))
+			usleep(10);
+}
+
+static void revoke_part(struct provider *p)
+{
+	unsigned int first = p->low + any(PER_PROVIDER), last = first + any(PER_PROVIDER);
+	struct pfn_part part;
+
+	if (last > p->high)
+		last = p->high;
+	unmap(p, first, last);
+	maybe_wait();
+	pfn_part_revoke(&part, p->range, PFN(first), PFN(last));
+	count(revokes);
+	exclusive(p, first, last);
+	wait_for_references(first, last);
+	pfn_part_reopen(&part);
+	/* The part was on this stack */
+	memset(&part, 0xa5, sizeof(part));
+	map(p, first, last);
+}
+
+static void declare(struct provider *p)
+{
+	p->range = pfn_range_register(PFN(p->low), PFN(p->high), "provider");
+	if (IS_ERR(p->range))
+		wrong("pfn_range_register", PTR_ERR(p->range), p->low);
+	if (!p->low)
+		pgmap.pfn_range = p->range;
+}
+
+/* Unbind: nobody else revokes a part meanwhile */
+static void take_back(struct provider *p)
+{
+	int err;
+
+	unmap(p, p->low, p->high);
+	/* The early call, after which much of it may still be there */
+	if (any(2)) {
+		err = pfn_range_revoke(&p->range, 1, any(3));
+		if (err && err != -ETIMEDOUT)
+			wrong("pfn_range_revoke", err, p->low);
+		if (!err)
+			exclusive(p, p->low, p->high);
+		else
+			count(late);
+	}
+	if (any(2)) {
+		err = pfn_range_revoke(&p->range, 1, MAX_SCHEDULE_TIMEOUT);
+		if (err)
+			wrong("pfn_range_revoke without a bound", err, p->low);
+		exclusive(p, p->low, p->high);
+	}
+	wait_for_references(p->low, p->high);
+	pfn_range_unregister(p->range);
+	exclusive(p, p->low, p->high);
 }
 
 static void *provider_main(void *arg)
 {
-	unsigned int low = (long)arg * PER_PROVIDER, high = low + PER_PROVIDER - 1;
+	struct provider *p = arg;
 	time_t end = time(NULL) + 30;
-	struct pfn_range *range;
 	unsigned long n;
-	int err;
 
 	shim_set_task(200, "provider");
-	state = seed * 1000 + 500 + low;
-	range = pfn_range_register(PFN(low), PFN(high), "provider");
-	if (IS_ERR(range))
-		wrong("pfn_range_register", PTR_ERR(range), low);
-	set_mapped(low, high, 1);
-
+	state = seed * 1000 + 500 + p->low;
 	for (n = 0; n < rounds || (!mixed() && time(NULL) < end); n++) {
-		unsigned int first = low + any(PER_PROVIDER), last = first + any(PER_PROVIDER);
-
-		if (last > high)
-			last = high;
-		if (!any(6)) {
-			/* Unbind, and bind again at the same address */
-			set_mapped(low, high, 0);
-			pfn_range_unregister(range);
-			exclusive(low, high);
-			range = pfn_range_register(PFN(low), PFN(high), "provider");
-			if (IS_ERR(range))
-				wrong("pfn_range_register", PTR_ERR(range), low);
-			set_mapped(low, high, 1);
-			continue;
+		if (any(6)) {
+			pthread_rwlock_rdlock(&p->lock);
+			revoke_part(p);
+			pthread_rwlock_unlock(&p->lock);
+		} else {
+			pthread_rwlock_wrlock(&p->lock);
+			take_back(p);
+			maybe_wait();
+			declare(p);
+			map(p, p->low, p->high);
+			pthread_rwlock_unlock(&p->lock);
 		}
-		set_mapped(first, last, 0);
-		maybe_wait();
-		err = pfn_revoke_range(PFN(first), PFN(last));
-		if (err)
-			wrong("pfn_revoke_range", err, first);
-		count(revokes);
-		exclusive(first, last);
-		/* A broadcast of somebody else may be under way */
-		while ((err = pfn_reopen_range(PFN(first), PFN(last))) == -EBUSY)
-			sched_yield();
-		if (err)
-			wrong("pfn_reopen_range", err, first);
-		set_mapped(first, last, 1);
 		usleep(any(300));
 	}
-	set_mapped(low, high, 0);
-	pfn_range_unregister(range);
+	store(p->done, 1);
 	return NULL;
 }
 
-/* Reads all of /proc/pfn_revoke, or the beginning */
+/* Parts that overlap the other thread's */
+static void *second_main(void *arg)
+{
+	struct provider *p = arg;
+
+	shim_set_task(201, "second");
+	state = seed * 1000 + 700 + p->low;
+	while (!load(p->done)) {
+		pthread_rwlock_rdlock(&p->lock);
+		revoke_part(p);
+		pthread_rwlock_unlock(&p->lock);
+		usleep(any(400));
+	}
+	return NULL;
+}
+
+/* Reads all of debugfs, or the beginning */
 static void walk(void)
 {
-	struct pfn_revoke_cursor cursor = {};
+	struct pfn_revoke_cursor cursor = { .ns = &init_pid_ns };
 	struct pfn_revoke_entry entry;
 	unsigned int left = any(2) ? 1000 : any(20);
 
@@ -376,37 +519,28 @@ static void walk(void)
 		count(entries);
 		if (entry.first > entry.last || entry.first < BASE || entry.last >= BASE + PAGES)
 			wrong("a walk tells nonsense", entry.first, entry.last);
-		if (entry.is_pin && entry.pid != 100)
-			wrong("a run of somebody else", entry.pid, 0);
+		if (entry.is_pin && (entry.pid != 100 || strcmp(entry.consumer, "threads")))
+			wrong("a pin of somebody else", entry.pid, 0);
 		maybe_wait();
 	}
 	pfn_revoke_end_walk(&cursor);
 }
 
-/* Revokes what it likes, across providers, without a thought for anybody */
-static void *revoker_main(void *arg)
+static void *walker_main(void *arg)
 {
-	unsigned long last;
-	int err;
-
-	shim_set_task(300, "revoker");
-	state = seed * 1000 + 900 + (long)arg;
+	shim_set_task(300, "walker");
+	state = seed * 1000 + 900;
 	while (!load(stop)) {
-		unsigned int first = any(PAGES);
-
-		err = pfn_revoke_range(PFN(first), PFN(first + any(PAGES)));
-		if (err && err != -ENOENT)
-			wrong("pfn_revoke_range", err, first);
-		pfn_range_extent(PFN(any(PAGES)), pfn_pin_begin(), &last);
 		walk();
 		usleep(any(400));
 	}
-	return NULL;
+	return arg;
 }
 
 int main(int argc, char **argv)
 {
-	pthread_t providers[PROVIDERS], consumers[CONSUMERS], revokers[REVOKERS];
+	pthread_t threads[PROVIDERS][2], consumers[CONSUMERS], walker;
+	static struct provider providers[PROVIDERS];
 	unsigned int page;
 	long i;
 
@@ -423,22 +557,39 @@ int main(int argc, char **argv)
 	pfn_revoke_patience = 2;
 	shim_clock_runs(true);
 	shim_tracing = seed & 1;
+	for (page = 0; page < PAGES; page++) {
+		pages[page].pfn = PFN(page);
+		pages[page].pgmap = &pgmap;
+	}
 
-	for (i = 0; i < PROVIDERS; i++)
-		pthread_create(&providers[i], NULL, provider_main, (void *)i);
+	for (i = 0; i < PROVIDERS; i++) {
+		providers[i].low = i * PER_PROVIDER;
+		providers[i].high = providers[i].low + PER_PROVIDER - 1;
+		pthread_rwlock_init(&providers[i].lock, NULL);
+		pthread_mutex_init(&providers[i].alone, NULL);
+		declare(&providers[i]);
+		pthread_create(&threads[i][0], NULL, provider_main, &providers[i]);
+		pthread_create(&threads[i][1], NULL, second_main, &providers[i]);
+	}
 	for (i = 0; i < CONSUMERS; i++)
 		pthread_create(&consumers[i], NULL, consumer_main, (void *)i);
-	for (i = 0; i < REVOKERS; i++)
-		pthread_create(&revokers[i], NULL, revoker_main, (void *)i);
-	for (i = 0; i < PROVIDERS; i++)
-		pthread_join(providers[i], NULL);
+	pthread_create(&walker, NULL, walker_main, NULL);
+	for (i = 0; i < PROVIDERS; i++) {
+		pthread_join(threads[i][0], NULL);
+		pthread_join(threads[i][1], NULL);
+	}
 	store(stop, 1);
-	for (i = 0; i < REVOKERS; i++)
-		pthread_join(revokers[i], NULL);
+	pthread_join(walker, NULL);
 	for (i = 0; i < CONSUMERS; i++)
 		pthread_join(consumers[i], NULL);
+	for (i = 0; i < PROVIDERS; i++) {
+		unmap(&providers[i], providers[i].low, providers[i].high);
+		pfn_range_unregister(providers[i].range);
+	}
 
-	rcu_barrier();
+	/* The last references are those of works on their way out */
+	for (i = 0; i < 5000 && shim_allocated(); i++)
+		usleep(1000);
 	for (page = 0; page < PAGES; page++)
 		if (refs[page])
 			wrong("references left on a page", page, refs[page]);
@@ -446,8 +597,8 @@ int main(int argc, char **argv)
 		wrong("objects are left", shim_allocated(), 0);
 	if (shim_warnings() || shim_pid_references())
 		wrong("warnings, or references to processes", shim_pid_references(), 0);
-	printf("# %lu attached, %lu refused, %lu revokes by providers, %lu pins revoked, %lu detached from inside, %u takeovers, %lu entries told\n",
-	       attaches, refusals, revokes, revoked, inside, shim_works(), entries);
+	printf("# %lu attached, %lu grown, %lu refused, %lu parts revoked, %lu too late for a bound, %lu pins revoked, %lu of them before they were recorded, %u works, %lu entries told\n",
+	       attaches, grown, refusals, revokes, late, revoked, unseen, shim_works(), entries);
 	if (!mixed())
 		wrong("something never happened", attaches, refusals);
 	shim_coverage();

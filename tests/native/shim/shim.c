@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <linux/debugfs.h>
+#include <linux/pid_namespace.h>
 #include <linux/refcount.h>
-#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
 #include <shim.h>
 
 #include <errno.h>
+#include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +54,18 @@ static __thread struct task_struct task = {
 	.woken = PTHREAD_COND_INITIALIZER,
 };
 
+/* Processes: none is ever forgotten, so that a late look finds it */
+
+struct pid {
+	bool dead;
+	int references;
+	struct task_struct task;	/* its name only */
+};
+
+static struct pid pids[512];
+static pthread_mutex_t pids_lock = PTHREAD_MUTEX_INITIALIZER;
+struct pid_namespace init_pid_ns;
+
 struct task_struct *shim_current(void)
 {
 	return &task;
@@ -59,16 +75,12 @@ void shim_set_task(pid_t pid, const char *comm)
 {
 	task.pid = pid;
 	snprintf(task.comm, sizeof(task.comm), "%s", comm);
+	/* Its threads give it the same name */
+	pthread_mutex_lock(&pids_lock);
+	if (strcmp(shim_pid(pid)->task.comm, task.comm))
+		memcpy(shim_pid(pid)->task.comm, task.comm, sizeof(task.comm));
+	pthread_mutex_unlock(&pids_lock);
 }
-
-/* Processes: none is ever forgotten, so that a late look finds it */
-
-struct pid {
-	bool dead;
-	int references;
-};
-
-static struct pid pids[512];
 
 struct pid *shim_pid(pid_t nr)
 {
@@ -97,11 +109,11 @@ pid_t shim_pid_nr(struct pid *pid)
 	return pid - pids;
 }
 
-bool shim_pid_alive(struct pid *pid)
+struct task_struct *shim_pid_task(struct pid *pid)
 {
 	if (!task.rcu_readers)
 		shim_die("pid_task() by nobody that RCU knows");
-	return !__atomic_load_n(&pid->dead, __ATOMIC_RELAXED);
+	return __atomic_load_n(&pid->dead, __ATOMIC_RELAXED) ? NULL : &pid->task;
 }
 
 void shim_pid_dies(pid_t nr, bool dead)
@@ -138,6 +150,8 @@ void shim_spin_lock(spinlock_t *lock)
 {
 	if (shim_spin_held(lock))
 		shim_die("spinlock taken twice by one task");
+	if (task.freed_work)
+		shim_die("a work goes on after it was freed: another one at its address would wait for it");
 	if (pthread_mutex_trylock(&lock->mutex)) {
 		__atomic_add_fetch(&contended, 1, __ATOMIC_RELAXED);
 		pthread_mutex_lock(&lock->mutex);
@@ -183,52 +197,15 @@ void shim_map_release(void)
 
 /* RCU */
 
-static pthread_rwlock_t readers = PTHREAD_RWLOCK_INITIALIZER;
-static pthread_mutex_t rcu_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t rcu_more = PTHREAD_COND_INITIALIZER;
-static pthread_cond_t rcu_less = PTHREAD_COND_INITIALIZER;
-static struct rcu_head *rcu_queue;
-static bool rcu_busy, rcu_thread;
-
 void rcu_read_lock(void)
 {
-	if (!task.rcu_readers++)
-		pthread_rwlock_rdlock(&readers);
+	task.rcu_readers++;
 }
 
 void rcu_read_unlock(void)
 {
-	if (task.rcu_readers <= 0)
+	if (--task.rcu_readers < 0)
 		shim_die("rcu_read_unlock() without a lock");
-	if (!--task.rcu_readers)
-		pthread_rwlock_unlock(&readers);
-}
-
-static void *rcu_main(void *unused)
-{
-	struct rcu_head *batch, *next;
-
-	pthread_mutex_lock(&rcu_lock);
-	for (;;) {
-		while (!rcu_queue)
-			pthread_cond_wait(&rcu_more, &rcu_lock);
-		batch = rcu_queue;
-		rcu_queue = NULL;
-		rcu_busy = true;
-		pthread_mutex_unlock(&rcu_lock);
-
-		pthread_rwlock_wrlock(&readers);
-		pthread_rwlock_unlock(&readers);
-		for (; batch; batch = next) {
-			next = batch->next;
-			batch->func(batch);
-		}
-
-		pthread_mutex_lock(&rcu_lock);
-		rcu_busy = false;
-		pthread_cond_broadcast(&rcu_less);
-	}
-	return unused;
 }
 
 static void shim_thread(void *(*func)(void *), void *arg)
@@ -241,54 +218,6 @@ static void shim_thread(void *(*func)(void *), void *arg)
 	if (pthread_create(&thread, &attr, func, arg))
 		shim_die("no thread: %s", strerror(errno));
 	pthread_attr_destroy(&attr);
-}
-
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
-{
-	pthread_mutex_lock(&rcu_lock);
-	head->func = func;
-	head->next = rcu_queue;
-	rcu_queue = head;
-	if (!rcu_thread)
-		shim_thread(rcu_main, NULL);
-	rcu_thread = true;
-	pthread_cond_signal(&rcu_more);
-	pthread_mutex_unlock(&rcu_lock);
-}
-
-void rcu_barrier(void)
-{
-	if (task.rcu_readers)
-		shim_die("a reader of RCU waits for itself");
-	pthread_mutex_lock(&rcu_lock);
-	while (rcu_queue || rcu_busy)
-		pthread_cond_wait(&rcu_less, &rcu_lock);
-	pthread_mutex_unlock(&rcu_lock);
-}
-
-/* The head is at some offset of the object: it is found by where malloc began */
-struct rcu_free {
-	struct rcu_head head;
-	void *object;
-};
-
-static void rcu_free(struct rcu_head *head)
-{
-	struct rcu_free *it = container_of(head, struct rcu_free, head);
-
-	kfree(it->object);
-	free(it);
-}
-
-void shim_kfree_rcu(void *p, struct rcu_head *head)
-{
-	struct rcu_free *it = malloc(sizeof(*it));
-
-	(void)head;
-	if (!it)
-		shim_die("out of memory");
-	it->object = p;
-	call_rcu(&it->head, rcu_free);
 }
 
 /* Memory */
@@ -305,35 +234,35 @@ unsigned int shim_fail_from(unsigned int n)
 	return ret;
 }
 
-static void *alloc_aligned(size_t size, size_t align, gfp_t gfp)
+void *shim_alloc(size_t size, gfp_t gfp)
 {
 	void *p;
 
 	if (gfp & __GFP_DIRECT_RECLAIM)
 		shim_might_sleep("an allocation that may block");
-	if (!(gfp & __GFP_NOFAIL) && fail_from) {
+	if (fail_from) {
 		if (fail_from == 1) {
 			failures++;
 			return NULL;
 		}
 		fail_from--;
 	}
-	if (posix_memalign(&p, align, size))
+	p = malloc(size);
+	if (!p)
 		shim_die("out of memory");
 	memset(p, gfp & __GFP_ZERO ? 0 : 0xa5, size);
 	__atomic_add_fetch(&allocated, 1, __ATOMIC_RELAXED);
 	return p;
 }
 
-void *shim_alloc(size_t size, gfp_t gfp)
-{
-	return alloc_aligned(size, sizeof(long), gfp);
-}
-
 void kfree(const void *p)
 {
 	if (!p)
 		return;
+	if (task.work >= p && (char *)task.work < (char *)p + malloc_usable_size((void *)p)) {
+		task.work = NULL;
+		task.freed_work = true;
+	}
 	__atomic_sub_fetch(&allocated, 1, __ATOMIC_RELAXED);
 	free((void *)p);
 }
@@ -343,129 +272,12 @@ long shim_allocated(void)
 	return __atomic_load_n(&allocated, __ATOMIC_RELAXED);
 }
 
-struct kmem_cache {
-	size_t size;
-	size_t align;
-};
-
-struct slab_sheaf {
-	unsigned int n;
-	void *objects[];
-};
-
-struct kmem_cache *kmem_cache_create(const char *name, size_t size,
-				     struct kmem_cache_args *args, unsigned long flags)
-{
-	static struct kmem_cache cache;
-
-	(void)name;
-	(void)flags;
-	if (cache.size)
-		shim_die("a second kmem_cache: the shim has one");
-	cache.size = size;
-	cache.align = args->align;
-	return &cache;
-}
-
-void *kmem_cache_alloc(struct kmem_cache *cache, gfp_t gfp)
-{
-	return alloc_aligned(cache->size, cache->align, gfp);
-}
-
-void kmem_cache_free(struct kmem_cache *cache, void *obj)
-{
-	(void)cache;
-	kfree(obj);
-}
-
-void kmem_cache_free_bulk(struct kmem_cache *cache, size_t n, void **objs)
-{
-	while (n--)
-		kmem_cache_free(cache, objs[n]);
-}
-
-struct slab_sheaf *kmem_cache_prefill_sheaf(struct kmem_cache *cache, gfp_t gfp, unsigned int n)
-{
-	struct slab_sheaf *sheaf = malloc(sizeof(*sheaf) + 64 * sizeof(void *));
-
-	if (!sheaf || n > 64)
-		shim_die("no sheaf of %u", n);
-	sheaf->n = 0;
-	while (sheaf->n < n) {
-		sheaf->objects[sheaf->n] = kmem_cache_alloc(cache, gfp);
-		if (!sheaf->objects[sheaf->n]) {
-			kmem_cache_return_sheaf(cache, gfp, sheaf);
-			return NULL;
-		}
-		sheaf->n++;
-	}
-	return sheaf;
-}
-
-int kmem_cache_refill_sheaf(struct kmem_cache *cache, gfp_t gfp, struct slab_sheaf **sheaf, unsigned int n)
-{
-	while ((*sheaf)->n < n) {
-		void *obj = kmem_cache_alloc(cache, gfp);
-
-		if (!obj)
-			return -ENOMEM;
-		(*sheaf)->objects[(*sheaf)->n++] = obj;
-	}
-	return 0;
-}
-
-void kmem_cache_return_sheaf(struct kmem_cache *cache, gfp_t gfp, struct slab_sheaf *sheaf)
-{
-	(void)gfp;
-	while (sheaf->n)
-		kmem_cache_free(cache, sheaf->objects[--sheaf->n]);
-	free(sheaf);
-}
-
-void *kmem_cache_alloc_from_sheaf(struct kmem_cache *cache, gfp_t gfp, struct slab_sheaf *sheaf)
-{
-	(void)cache;
-	(void)gfp;
-	return sheaf->n ? sheaf->objects[--sheaf->n] : NULL;
-}
-
-unsigned int kmem_cache_sheaf_size(struct slab_sheaf *sheaf)
-{
-	return sheaf->n;
-}
-
 /* References */
 
 void shim_refcount_inc(refcount_t *ref)
 {
 	if (__atomic_fetch_add(&ref->count, 1, __ATOMIC_RELAXED) <= 0)
 		shim_die("refcount_inc() of a dead object");
-}
-
-void (*shim_before_inc_not_zero)(void);
-void (*shim_before_cmpxchg)(void);
-
-void shim_cmpxchg_begins(void)
-{
-	if (shim_before_cmpxchg)
-		shim_before_cmpxchg();
-}
-
-bool shim_refcount_inc_not_zero(refcount_t *ref)
-{
-	int old;
-
-	if (shim_before_inc_not_zero)
-		shim_before_inc_not_zero();
-	old = refcount_read(ref);
-	while (old) {
-		if (old < 0)
-			shim_die("refcount_inc_not_zero() below zero");
-		if (__atomic_compare_exchange_n(&ref->count, &old, old + 1, true,
-						__ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			return true;
-	}
-	return false;
 }
 
 bool shim_refcount_dec_and_test(refcount_t *ref)
@@ -480,14 +292,14 @@ bool shim_refcount_dec_and_test(refcount_t *ref)
 
 /* Waiting */
 
-void (*shim_before_wake_up)(void);
 static unsigned int sleeping;
+static bool works_inline;
+static bool run_one_work(void);
 
 void init_waitqueue_head(wait_queue_head_t *wq)
 {
 	pthread_mutex_init(&wq->lock, NULL);
 	INIT_LIST_HEAD(&wq->head);
-	wq->sleepers = 0;
 }
 
 static void set_sleeping(int state)
@@ -504,23 +316,45 @@ void shim_prepare_to_wait(wait_queue_head_t *wq, struct shim_wait *wait)
 		INIT_LIST_HEAD(&wait->node);
 		wait->task = &task;
 	}
-	if (list_empty(&wait->node)) {
+	if (list_empty(&wait->node))
 		list_add_tail(&wait->node, &wq->head);
-		__atomic_add_fetch(&wq->sleepers, 1, __ATOMIC_SEQ_CST);
-	}
 	set_sleeping(1);
 	pthread_mutex_unlock(&wq->lock);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-void shim_schedule(void)
+long shim_schedule(long timeout)
 {
+	unsigned long end = shim_jiffies() + timeout;
+	struct timespec tick;
+
+	if (works_inline) {
+		if (!run_one_work() && timeout == LONG_MAX)
+			shim_die("sleeps for ever");
+		shim_run_works();
+		return timeout == LONG_MAX ? timeout : 0;
+	}
+
 	__atomic_add_fetch(&sleeping, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_lock(&task.lock);
-	while (task.sleeping)
-		pthread_cond_wait(&task.woken, &task.lock);
+	while (task.sleeping && (timeout == LONG_MAX || (long)(shim_jiffies() - end) < 0)) {
+		if (timeout == LONG_MAX) {
+			pthread_cond_wait(&task.woken, &task.lock);
+			continue;
+		}
+		clock_gettime(CLOCK_REALTIME, &tick);
+		tick.tv_nsec += 500000;
+		if (tick.tv_nsec >= 1000000000) {
+			tick.tv_nsec -= 1000000000;
+			tick.tv_sec++;
+		}
+		pthread_cond_timedwait(&task.woken, &task.lock, &tick);
+	}
 	pthread_mutex_unlock(&task.lock);
 	__atomic_sub_fetch(&sleeping, 1, __ATOMIC_SEQ_CST);
+	if (timeout == LONG_MAX)
+		return timeout;
+	timeout = end - shim_jiffies();
+	return timeout > 0 ? timeout : 0;
 }
 
 unsigned int shim_sleeping(void)
@@ -528,34 +362,24 @@ unsigned int shim_sleeping(void)
 	return __atomic_load_n(&sleeping, __ATOMIC_SEQ_CST);
 }
 
-static void wait_del(wait_queue_head_t *wq, struct shim_wait *wait)
-{
-	list_del_init(&wait->node);
-	__atomic_sub_fetch(&wq->sleepers, 1, __ATOMIC_SEQ_CST);
-}
-
 void shim_finish_wait(wait_queue_head_t *wq, struct shim_wait *wait)
 {
 	set_sleeping(0);
 	pthread_mutex_lock(&wq->lock);
 	if (!list_empty(&wait->node))
-		wait_del(wq, wait);
+		list_del_init(&wait->node);
 	pthread_mutex_unlock(&wq->lock);
 }
 
-void shim_wake_up(wait_queue_head_t *wq, const void *var)
+void shim_wake_up(wait_queue_head_t *wq)
 {
 	struct shim_wait *wait, *next;
 
-	if (shim_before_wake_up)
-		shim_before_wake_up();
 	pthread_mutex_lock(&wq->lock);
 	list_for_each_entry_safe(wait, next, &wq->head, node) {
 		struct task_struct *sleeper = wait->task;
 
-		if (wait->var != var)
-			continue;
-		wait_del(wq, wait);
+		list_del_init(&wait->node);
 		pthread_mutex_lock(&sleeper->lock);
 		sleeper->sleeping = 0;
 		pthread_cond_signal(&sleeper->woken);
@@ -564,51 +388,142 @@ void shim_wake_up(wait_queue_head_t *wq, const void *var)
 	pthread_mutex_unlock(&wq->lock);
 }
 
-bool wq_has_sleeper(wait_queue_head_t *wq)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	return __atomic_load_n(&wq->sleepers, __ATOMIC_SEQ_CST);
-}
-
-wait_queue_head_t *shim_var_queue(const void *var)
-{
-	static wait_queue_head_t queue = {
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.head = LIST_HEAD_INIT(queue.head),
-	};
-
-	/* One for all: the key tells them apart, as in the kernel's table */
-	(void)var;
-	return &queue;
-}
-
 /* Work */
 
-static void *work_main(void *arg)
-{
-	struct work_struct *work = arg;
+/* A thread that runs a work, by the address alone: the work may be freed */
+struct runner {
+	struct list_head node;
+	struct work_struct *work;
+	void (*func)(struct work_struct *work);
+	struct work_struct *next;	/* queued behind it */
+};
 
-	shim_set_task(3, "kworker");
-	work->func(work);
-	return NULL;
-}
-
+static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
+static LIST_HEAD(runners);
+static LIST_HEAD(queued);		/* if they are run inline */
 static unsigned int works;
+
+struct workqueue_struct *shim_workqueue(void)
+{
+	static int some;
+
+	return (struct workqueue_struct *)&some;
+}
 
 unsigned int shim_works(void)
 {
 	return __atomic_load_n(&works, __ATOMIC_RELAXED);
 }
 
-void shim_queue_work(struct work_struct *work)
+void shim_works_inline(bool inline_)
 {
+	works_inline = inline_;
+}
+
+/* Called with the lock held, which is dropped meanwhile */
+static void run_work(struct work_struct *work)
+{
+	void (*func)(struct work_struct *work) = work->func;
+
+	work->pending = false;
+	pthread_mutex_unlock(&work_lock);
+	task.work = work;
+	func(work);
+	if (task.spinlocks || task.rcu_readers || task.revoke_map)
+		shim_die("a work returns with a lock held");
+	task.work = NULL;
+	task.freed_work = false;
+	pthread_mutex_lock(&work_lock);
+}
+
+static void *work_main(void *arg)
+{
+	struct work_struct *work = arg;
+	struct runner me;
+
+	shim_set_task(3, "kworker");
+	pthread_mutex_lock(&work_lock);
+	list_add(&me.node, &runners);
+	for (; work; work = me.next) {
+		me.work = work;
+		me.func = work->func;
+		me.next = NULL;
+		run_work(work);
+	}
+	list_del(&me.node);
+	pthread_mutex_unlock(&work_lock);
+	return NULL;
+}
+
+void shim_init_work(struct work_struct *work, void (*func)(struct work_struct *))
+{
+	work->func = func;
+	work->pending = false;
+}
+
+bool shim_queue_work(struct work_struct *work)
+{
+	struct runner *runner;
+	bool ret = false, start = false;
+
+	pthread_mutex_lock(&work_lock);
+	if (work->pending)
+		goto out;
+	work->pending = ret = start = true;
 	__atomic_add_fetch(&works, 1, __ATOMIC_RELAXED);
-	shim_thread(work_main, work);
+	if (works_inline) {
+		list_add_tail(&work->node, &queued);
+		start = false;
+		goto out;
+	}
+	list_for_each_entry(runner, &runners, node) {
+		if (runner->work != work || runner->func != work->func)
+			continue;
+		/* A second one can be there only if the first was freed */
+		if (runner->next)
+			shim_die("two works wait for a third at their address");
+		runner->next = work;
+		start = false;
+	}
+	/* Under the lock: nobody queues what is neither pending nor running yet */
+	if (start)
+		shim_thread(work_main, work);
+out:
+	pthread_mutex_unlock(&work_lock);
+	return ret;
+}
+
+/* By a task that may be in the middle of something */
+static bool run_one_work(void)
+{
+	int revoke_map = task.revoke_map;
+	struct work_struct *work;
+	pid_t pid = task.pid;
+
+	pthread_mutex_lock(&work_lock);
+	if (list_empty(&queued)) {
+		pthread_mutex_unlock(&work_lock);
+		return false;
+	}
+	work = list_first_entry(&queued, struct work_struct, node);
+	list_del(&work->node);
+	task.revoke_map = 0;
+	task.pid = 3;
+	run_work(work);
+	task.pid = pid;
+	task.revoke_map = revoke_map;
+	pthread_mutex_unlock(&work_lock);
+	return true;
+}
+
+void shim_run_works(void)
+{
+	while (run_one_work())
+		;
 }
 
 /* Guards delayed works, the clock and the thread that serves them */
 static pthread_mutex_t timer_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t timer_event = PTHREAD_COND_INITIALIZER;
 static LIST_HEAD(timers);
 static unsigned long now;
 static bool clock_runs, timer_thread;
@@ -636,12 +551,12 @@ static void timers_run(void)
 	while ((work = timer_due())) {
 		list_del_init(&work->node);
 		work->pending = false;
-		work->running = true;
 		pthread_mutex_unlock(&timer_lock);
+		task.work = work;
 		work->work.func(&work->work);
+		task.work = NULL;
+		task.freed_work = false;
 		pthread_mutex_lock(&timer_lock);
-		work->running = false;
-		pthread_cond_broadcast(&timer_event);
 	}
 }
 
@@ -690,37 +605,19 @@ void shim_init_delayed_work(struct delayed_work *work, void (*func)(struct work_
 	INIT_LIST_HEAD(&work->node);
 }
 
-void shim_queue_delayed_work(struct delayed_work *work, unsigned long delay)
+bool shim_queue_delayed_work(struct delayed_work *work, unsigned long delay)
 {
+	bool ret;
+
 	pthread_mutex_lock(&timer_lock);
-	if (!work->dying && !work->pending) {
+	ret = !work->pending;
+	if (ret) {
 		work->expires = now + delay;
 		work->pending = true;
 		list_add_tail(&work->node, &timers);
 	}
 	pthread_mutex_unlock(&timer_lock);
-}
-
-void cancel_delayed_work_sync(struct delayed_work *work)
-{
-	shim_might_sleep("cancel_delayed_work_sync()");
-	pthread_mutex_lock(&timer_lock);
-	work->dying = true;
-	if (work->pending)
-		list_del_init(&work->node);
-	work->pending = false;
-	while (work->running)
-		pthread_cond_wait(&timer_event, &timer_lock);
-	work->dying = false;
-	pthread_mutex_unlock(&timer_lock);
-}
-
-void destroy_delayed_work_on_stack(struct delayed_work *work)
-{
-	pthread_mutex_lock(&timer_lock);
-	if (work->pending || work->running)
-		shim_die("a work on the stack ends while it is queued");
-	pthread_mutex_unlock(&timer_lock);
+	return ret;
 }
 
 /* The log */
@@ -802,6 +699,88 @@ unsigned int shim_traced(const char *name)
 			hits = traces[i].hits;
 	pthread_mutex_unlock(&trace_lock);
 	return hits;
+}
+
+/* debugfs: the one file, read as seq_read_iter() would */
+
+static const struct file_operations *debugfs_file;
+
+void shim_debugfs_create(const struct file_operations *fops)
+{
+	debugfs_file = fops;
+}
+
+void shim_seq_printf(struct seq_file *m, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	m->count += vsnprintf(m->buf + m->count, sizeof(m->buf) - m->count, fmt, args);
+	va_end(args);
+	if (m->count >= sizeof(m->buf))
+		shim_die("a line of debugfs is too long");
+}
+
+void shim_seq_escape(struct seq_file *m, const char *string, const char *also)
+{
+	for (; *string; string++)
+		shim_seq_printf(m, *string < ' ' || *string > '~' || strchr(also, *string) ? "\\%03o" : "%c",
+				(unsigned char)*string);
+}
+
+void *shim_seq_open(struct file *file, const struct seq_operations *ops, size_t size)
+{
+	struct seq_file *m = calloc(1, sizeof(*m));
+
+	m->op = ops;
+	m->private = calloc(1, size);
+	file->private_data = m;
+	return m->private;
+}
+
+int shim_seq_release(struct file *file)
+{
+	struct seq_file *m = file->private_data;
+
+	free(m->private);
+	free(m);
+	return 0;
+}
+
+/* Every @chunk lines a new read() begins, with a line that did not fit before */
+size_t shim_debugfs_read(char *text, size_t size, unsigned int chunk)
+{
+	struct file file = {};
+	struct inode inode;
+	struct seq_file *m;
+	size_t len = 0;
+	loff_t pos = 0;
+	void *v;
+
+	if (debugfs_file->open(&inode, &file))
+		shim_die("debugfs: open() has failed");
+	m = file.private_data;
+	do {
+		unsigned int left = chunk;
+
+		v = m->op->start(m, &pos);
+		while (v) {
+			m->count = 0;
+			if (m->op->show(m, v))
+				shim_die("debugfs: show() has failed");
+			if (!left--)
+				break;
+			if (len + m->count >= size)
+				shim_die("debugfs: too much text");
+			memcpy(text + len, m->buf, m->count);
+			len += m->count;
+			v = m->op->next(m, v, &pos);
+		}
+		m->op->stop(m, v);
+	} while (v);
+	text[len] = '\0';
+	debugfs_file->release(&inode, &file);
+	return len;
 }
 
 /* The deadline */

@@ -2,11 +2,11 @@
 /*
  * What mm/pfn_revoke.c asks of the kernel, for a process.
  *
- * Data structures (lists, rbtree, interval tree, maple tree) are the kernel's
- * own. What is here are locks, waiting, RCU, work and memory, each as strict as
- * a kernel with debugging: sleeping or a blocking allocation under a spinlock,
- * a lock released by another task, a reference count that comes back from zero
- * end the process. shim.c has the rest.
+ * Data structures (lists, rbtree, interval tree) are the kernel's own. What is
+ * here are locks, waiting, work and memory, each as strict as a kernel with
+ * debugging: sleeping or a blocking allocation under a spinlock, a lock released
+ * by another task, a reference count that comes back from zero end the process.
+ * shim.c has the rest.
  */
 #ifndef REVPIN_SHIM_H
 #define REVPIN_SHIM_H
@@ -43,6 +43,8 @@ struct task_struct {
 	int spinlocks;			/* held */
 	int revoke_map;			/* lock_map_acquire()s */
 	int rcu_readers;
+	void *work;			/* that it runs, until that is freed */
+	bool freed_work;
 	pthread_mutex_t lock;
 	pthread_cond_t woken;
 	int sleeping;			/* under lock */
@@ -56,7 +58,8 @@ struct pid *shim_pid(pid_t nr);
 struct pid *shim_get_pid(struct pid *pid);
 void shim_put_pid(struct pid *pid);
 pid_t shim_pid_nr(struct pid *pid);
-bool shim_pid_alive(struct pid *pid);
+/* NULL: it is dead */
+struct task_struct *shim_pid_task(struct pid *pid);
 void shim_pid_dies(pid_t nr, bool dead);
 long shim_pid_references(void);
 void shim_set_task(pid_t pid, const char *comm);
@@ -69,6 +72,7 @@ typedef struct spinlock {
 } spinlock_t;
 
 #define SHIM_SPINLOCK { .mutex = PTHREAD_MUTEX_INITIALIZER }
+#define __SPIN_LOCK_UNLOCKED(x) (spinlock_t)SHIM_SPINLOCK
 
 void shim_spin_init(spinlock_t *lock);
 void shim_spin_lock(spinlock_t *lock);
@@ -81,18 +85,9 @@ void shim_might_sleep(const char *what);
 void shim_map_acquire(void);
 void shim_map_release(void);
 
-/* RCU: readers share a lock that the grace period takes for itself */
-
-struct rcu_head {
-	struct rcu_head *next;
-	void (*func)(struct rcu_head *head);
-};
-
+/* RCU: whether it is read, which is all that is asked */
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
-void shim_kfree_rcu(void *p, struct rcu_head *head);
-void rcu_barrier(void);
 
 /* Memory */
 
@@ -119,52 +114,54 @@ void shim_advance(unsigned long ticks);
 typedef struct wait_queue_head {
 	pthread_mutex_t lock;
 	struct list_head head;
-	unsigned int sleepers;		/* read without the lock */
 } wait_queue_head_t;
 
 struct shim_wait {
 	struct list_head node;
 	struct task_struct *task;
-	const void *var;
 };
 
 void init_waitqueue_head(wait_queue_head_t *wq);
 void shim_prepare_to_wait(wait_queue_head_t *wq, struct shim_wait *wait);
-void shim_schedule(void);
+/* What is left of the time; for ever: LONG_MAX */
+long shim_schedule(long timeout);
 void shim_finish_wait(wait_queue_head_t *wq, struct shim_wait *wait);
-void shim_wake_up(wait_queue_head_t *wq, const void *var);
-bool wq_has_sleeper(wait_queue_head_t *wq);
-wait_queue_head_t *shim_var_queue(const void *var);
-/* Between the change and the wake-up */
-extern void (*shim_before_wake_up)(void);
-/* Between finding an object and taking a reference */
-extern void (*shim_before_inc_not_zero)(void);
-/* Between the read and the exchange */
-extern void (*shim_before_cmpxchg)(void);
+void shim_wake_up(wait_queue_head_t *wq);
 /* Tasks that sleep in a wait_event() now */
 unsigned int shim_sleeping(void);
 
-/* Work: each item has a thread of its own */
+/*
+ * Work. One that runs and is queued again runs behind itself, and what is at the
+ * address of one that runs counts as the same, as in kernel/workqueue.c. A work
+ * that takes a lock after it has been freed ends the process: its address may be
+ * another work's by now.
+ */
 
 struct work_struct {
 	void (*func)(struct work_struct *work);
+	bool pending;
+	struct list_head node;
 };
 
 struct delayed_work {
 	struct work_struct work;
 	unsigned long expires;
-	bool pending, running, dying;
+	bool pending;
 	struct list_head node;
 };
 
 struct workqueue_struct;
-void shim_queue_work(struct work_struct *work);
+struct workqueue_struct *shim_workqueue(void);
+bool shim_queue_work(struct work_struct *work);
+bool shim_queue_delayed_work(struct delayed_work *work, unsigned long delay);
+void shim_init_work(struct work_struct *work, void (*func)(struct work_struct *));
+void shim_init_delayed_work(struct delayed_work *work, void (*func)(struct work_struct *));
 /* How many were queued, delayed ones aside */
 unsigned int shim_works(void);
-void shim_queue_delayed_work(struct delayed_work *work, unsigned long delay);
-void shim_init_delayed_work(struct delayed_work *work, void (*func)(struct work_struct *));
-void cancel_delayed_work_sync(struct delayed_work *work);
-void destroy_delayed_work_on_stack(struct delayed_work *work);
+/* By the caller while it sleeps, one after the other; not each in a thread */
+void shim_works_inline(bool inline_);
+/* Those that are queued, now */
+void shim_run_works(void);
 
 /* A program that still runs then has failed: it says "not ok 1 NAME", and ends */
 void shim_deadline(const char *name, unsigned long seconds);
@@ -175,6 +172,9 @@ void shim_printk(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Lines with @words in them since the log was cleared */
 unsigned int shim_logged(const char *words);
 void shim_log_clear(void);
+
+/* What is in debugfs now, read in pieces of @chunk lines */
+size_t shim_debugfs_read(char *text, size_t size, unsigned int chunk);
 
 /* The tests end with _exit(), which writes no counts */
 #ifdef SHIM_COVERAGE

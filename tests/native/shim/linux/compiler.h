@@ -9,9 +9,11 @@
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #undef WRITE_ONCE
 #define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+#undef data_race
+#define data_race(x) READ_ONCE(x)
 
-#ifndef __percpu
-#define __percpu
+#ifndef __must_hold
+#define __must_hold(x)
 #endif
 
 #endif

@@ -5,18 +5,7 @@
 #include <shim.h>
 
 #define jiffies shim_jiffies()
-#define time_after(a, b) ((long)((b) - (a)) < 0)
-#define time_before(a, b) time_after(b, a)
 #define time_after_eq(a, b) ((long)((a) - (b)) >= 0)
-#define time_before_eq(a, b) time_after_eq(b, a)
-static inline unsigned int jiffies_to_msecs(unsigned long j)
-{
-	return j;
-}
-
-static inline unsigned long msecs_to_jiffies(unsigned int ms)
-{
-	return ms;
-}
+#define jiffies_to_msecs(j) ((unsigned int)(j))
 
 #endif

@@ -6,6 +6,6 @@
 
 /* Never 0 */
 #define ktime_get_ns() (shim_jiffies() * 1000000ULL + 1)
-#define ktime_get_boottime_ns() ktime_get_ns()
+#define ktime_get_coarse_boottime_ns() ktime_get_ns()
 
 #endif

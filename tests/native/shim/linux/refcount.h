@@ -2,19 +2,16 @@
 #ifndef SHIM_LINUX_REFCOUNT_H
 #define SHIM_LINUX_REFCOUNT_H
 
-#include <linux/atomic.h>
+#include <shim.h>
 
 typedef struct { int count; } refcount_t;
 
 void shim_refcount_inc(refcount_t *ref);
-bool shim_refcount_inc_not_zero(refcount_t *ref);
 bool shim_refcount_dec_and_test(refcount_t *ref);
 
-#define REFCOUNT_INIT(n) { (n) }
 #define refcount_set(r, n) __atomic_store_n(&(r)->count, (n), __ATOMIC_RELAXED)
 #define refcount_read(r) __atomic_load_n(&(r)->count, __ATOMIC_RELAXED)
 #define refcount_inc(r) shim_refcount_inc(r)
-#define refcount_inc_not_zero(r) shim_refcount_inc_not_zero(r)
 #define refcount_dec_and_test(r) shim_refcount_dec_and_test(r)
 
 #endif

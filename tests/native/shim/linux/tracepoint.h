@@ -13,11 +13,9 @@ static inline void trace_##name(proto)					\
 {									\
 	if (shim_tracing)						\
 		shim_trace(#name);					\
-}									\
-static inline bool trace_##name##_enabled(void)				\
-{									\
-	return shim_tracing;						\
 }
+#define DEFINE_EVENT_PRINT(class, name, proto, args, print)		\
+	DEFINE_EVENT(class, name, PARAMS(proto), PARAMS(args))
 #define PARAMS(...) __VA_ARGS__
 #define TRACE_EVENT(name, proto, args, tstruct, assign, print)		\
 	DEFINE_EVENT(, name, PARAMS(proto), PARAMS(args))
