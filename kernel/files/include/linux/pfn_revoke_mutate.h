@@ -26,8 +26,8 @@ enum pfn_revoke_mutation {
 	PFN_REVOKE_IOMMUFD_OFF,
 	PFN_REVOKE_UNPIN_EARLY,
 	PFN_REVOKE_WINDOW_OFF,
+	/* These break nothing: they make room for a race, or a driver fail */
 	PFN_REVOKE_DEREG_FAILS,
-	/* These break nothing, they make room for a race */
 	PFN_REVOKE_COPY_SLOW,
 	PFN_REVOKE_COPY_LATE,
 	PFN_REVOKE_MMAP_GAP,
