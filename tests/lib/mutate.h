@@ -25,5 +25,10 @@ int mutate_held(void);
 bool mutate_wait_held(double seconds);
 /* Back to what the kernel was booted with. */
 int mutate_restore(void);
+/*
+ * The same, for the init() of a suite that needs switches: false, with a note, on a
+ * kernel without them.
+ */
+bool mutate_there(void);
 
 #endif

@@ -18,11 +18,7 @@
 
 static bool init(void)
 {
-	int err = mutate_restore();
-
-	if (err)
-		tap_note("the kernel has no debug switches: %s", strerror(-err));
-	return !err && scene_init();
+	return mutate_there() && scene_init();
 }
 
 static void after(void)

@@ -70,11 +70,7 @@ static bool run_elsewhere(void)
 
 static bool init(void)
 {
-	int err = mutate_restore();
-
-	if (err)
-		tap_note("the kernel has no debug switches: %s", strerror(-err));
-	return !err && run_elsewhere() && scene_init();
+	return mutate_there() && run_elsewhere() && scene_init();
 }
 
 static void after(void)

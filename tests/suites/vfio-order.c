@@ -26,11 +26,7 @@
 
 static bool init(void)
 {
-	int err = mutate_restore();
-
-	if (err)
-		tap_note("the kernel has no debug switches: %s", strerror(-err));
-	return !err && stage_init();
+	return mutate_there() && stage_init();
 }
 
 static void after(void)
